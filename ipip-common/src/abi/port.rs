@@ -1,0 +1,54 @@
+//! What an interface is to the programs: a port of the host, or a tunnel.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Value of the map `PORTS`: the role of one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct Port {
+    tunnel: u32,
+    flags: u32,
+    mac: [u8; 6],
+    reserved: [u8; 2],
+}
+
+const _: () = assert!(size_of::<Port>() == 16);
+
+/// The port can take redirected XDP frames.
+const FAST: u32 = 1;
+
+impl Port {
+    /// An Ethernet port with its own address. `fast`: a native XDP program is attached, so that the driver
+    /// takes frames that another port's program redirects to it.
+    #[must_use]
+    pub const fn ethernet(mac: [u8; 6], fast: bool) -> Self {
+        Self { tunnel: 0, flags: if fast { FAST } else { 0 }, mac, reserved: [0; 2] }
+    }
+
+    /// The interface of the tunnel with this ID.
+    #[must_use]
+    pub const fn tunnel(id: u32) -> Self {
+        Self { tunnel: id, flags: 0, mac: [0; 6], reserved: [0; 2] }
+    }
+
+    /// The tunnel's ID; `None` for an Ethernet port.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tunnel_id(&self) -> Option<u32> {
+        if self.tunnel == 0 { None } else { Some(self.tunnel) }
+    }
+
+    /// Whether redirected XDP frames may be sent to it.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_fast(&self) -> bool {
+        self.flags & FAST != 0
+    }
+
+    /// The port's own Ethernet address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+}

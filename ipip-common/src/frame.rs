@@ -1,0 +1,52 @@
+//! A packet that can be read and changed: the port between the paths and a hook.
+
+use crate::{abi::Reason, verdict::Hop};
+
+/// One packet. Offsets count from the network header. Values are in host order; the frame turns them into wire
+/// order. It deals in words, because a byte array of more than a word or two becomes a call to a copy
+/// loop in BPF (docs/adr/0002-frames-speak-in-words.md).
+///
+/// Reads and writes return `None` outside of the packet's directly readable part.
+pub trait Frame {
+    /// The EtherType of what stands at the network header.
+    fn ethertype(&self) -> u16;
+    /// Bytes from the network header to the end, link padding included.
+    fn length(&self) -> u32;
+    /// How many packets leave in the end: more than one for a segmentation-offload packet.
+    fn segments(&self) -> u32;
+    /// Makes the first `bytes` readable if the packet has them.
+    fn pull(&mut self, bytes: u32);
+
+    /// Reads one byte.
+    fn byte(&self, at: u32) -> Option<u8>;
+    /// Reads 16 bits.
+    fn half(&self, at: u32) -> Option<u16>;
+    /// Reads `N` 32-bit words.
+    fn words<const N: usize>(&self, at: u32) -> Option<[u32; N]>;
+
+    /// Writes 16 bits.
+    fn put_half(&mut self, at: u32, value: u16) -> Option<()>;
+    /// Writes `N` 32-bit words.
+    fn put_words<const N: usize>(&mut self, at: u32, values: [u32; N]) -> Option<()>;
+    /// Mends the transport checksum at `checksum_at` after the 16 bits `old` became `new` (both as the
+    /// checksum's arithmetic sees them), unless an offload will compute it anyway.
+    fn mend_transport_sum(&mut self, checksum_at: u32, old: u16, new: u16) -> Option<()>;
+
+    /// Cuts link padding: the packet ends `length` bytes after the network header.
+    ///
+    /// # Errors
+    /// The reason under which the packet is refused, when the kernel does not do it.
+    fn trim(&mut self, length: u32) -> Result<(), Reason>;
+    /// Makes room for `N` bytes in front of the network header, which becomes the start of that room.
+    ///
+    /// # Errors
+    /// `NoRoom` with the packet unchanged, or `Torn`.
+    fn push_front<const N: u32>(&mut self) -> Result<(), Reason>;
+    /// Takes `N` bytes from the network header away.
+    ///
+    /// # Errors
+    /// `NoRoom` with the packet unchanged, or `Torn`.
+    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason>;
+    /// Writes the link header for `hop`.
+    fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()>;
+}

@@ -1,0 +1,91 @@
+//! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
+//!
+//! Sums are taken over 16-bit words in host order, which gives the stored field in host order: the one's
+//! complement sum does not care about byte order as long as every term has the same (RFC 1071 2B).
+//! Two values that must not be confused have two names: a *sum* is the running one's complement sum, a
+//! *checksum* is what stands in a header, the complement of the folded sum.
+
+/// Adds the two halves of a word to a running sum. No carry is lost for up to 2^15 words.
+#[must_use]
+#[inline(always)]
+pub const fn add_word(sum: u32, word: u32) -> u32 {
+    sum.wrapping_add(word >> 16).wrapping_add(word & 0xffff)
+}
+
+/// Folds the carries of a running sum into 16 bits.
+#[must_use]
+#[inline(always)]
+pub const fn fold(sum: u32) -> u16 {
+    let once = (sum >> 16).wrapping_add(sum & 0xffff);
+    ((once >> 16).wrapping_add(once & 0xffff) & 0xffff) as u16
+}
+
+/// The header field for a running sum.
+#[must_use]
+#[inline(always)]
+pub const fn finish(sum: u32) -> u16 {
+    !fold(sum)
+}
+
+/// The checksum field after a 16-bit word it covers changed from `old` to `new`: RFC 1624 equation 3,
+/// `HC' = ~(~HC + ~m + m')`, which keeps 0x0000 and 0xffff apart where equation 2 of RFC 1141 does not.
+#[must_use]
+#[inline(always)]
+pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
+    finish((!checksum as u32).wrapping_add(!old as u32).wrapping_add(new as u32))
+}
+
+/// The sum over the IPv4 pseudo-header (RFC 9293 3.1): addresses, protocol, transport length. Folded, this is
+/// also what a sender leaves in the field when an offload is to add the rest.
+#[must_use]
+#[inline(always)]
+pub const fn pseudo_header_sum(source: u32, destination: u32, protocol: u8, length: u32) -> u32 {
+    add_word(add_word(0, source), destination).wrapping_add(protocol as u32).wrapping_add(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(bytes: &[u8]) -> std::vec::Vec<u16> {
+        bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+    }
+
+    fn full(words: &[u16]) -> u16 {
+        finish(words.iter().fold(0, |sum, word| add_word(sum, u32::from(*word))))
+    }
+
+    #[test]
+    fn sum_of_rfc_1071_section_3() {
+        // RFC 1071 section 3: 00 01 f2 03 f4 f5 f6 f7 sums to ddf2.
+        let sum = [0x0001_f203, 0xf4f5_f6f7].into_iter().fold(0, add_word);
+        assert_eq!(fold(sum), 0xddf2);
+    }
+
+    #[test]
+    fn update_of_rfc_1624_section_4() {
+        // RFC 1624 section 4: HC = DD2F, m = 5555, m' = 3285 gives 0000 and not FFFF.
+        assert_eq!(update(0xdd2f, 0x5555, 0x3285), 0x0000);
+    }
+
+    proptest! {
+        #[test]
+        fn incremental_is_full(mut bytes in prop::collection::vec(any::<u8>(), 20), at in 0_usize..10, new in any::<u16>()) {
+            bytes[0] |= 0x40; // A header is never all zero; RFC 1624 excludes that case.
+            let mut header = words(&bytes);
+            prop_assume!(at != 0);
+            let before = full(&header);
+            let after = update(before, header[at], new);
+            header[at] = new;
+            prop_assert_eq!(after, full(&header));
+        }
+
+        #[test]
+        fn full_agrees_with_etherparse(bytes in prop::collection::vec(any::<u8>(), 40)) {
+            let theirs = etherparse::checksum::Sum16BitWords::new().add_slice(&bytes).ones_complement();
+            prop_assert_eq!(full(&words(&bytes)), theirs.to_be());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The fixed part of an IPv4 header (RFC 791 3.1) as five words, and edits that keep its checksum right.
+
+use super::checksum;
+use crate::frame::Frame;
+
+/// Length of an IPv4 header without options, bytes.
+pub const HEADER: u32 = 20;
+
+const DONT_FRAGMENT: u32 = 0x4000;
+const MORE_FRAGMENTS: u32 = 0x2000;
+const OFFSET: u32 = 0x1fff;
+
+/// The first 20 bytes of an IPv4 packet, in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4 {
+    words: [u32; 5],
+}
+
+impl Ipv4 {
+    /// Reads the header at `at`. It may be anything: the callers check what they rely on.
+    #[inline(always)]
+    pub fn read(frame: &impl Frame, at: u32) -> Option<Self> {
+        frame.words::<5>(at).map(Self::from_words)
+    }
+
+    /// From the header's words in host order.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_words(words: [u32; 5]) -> Self {
+        Self { words }
+    }
+
+    /// Version field; 4 in an IPv4 header.
+    #[must_use]
+    #[inline(always)]
+    pub const fn version(&self) -> u8 {
+        (self.words[0] >> 28) as u8
+    }
+
+    /// Header length in bytes, from the IHL field: 0 to 60.
+    #[must_use]
+    #[inline(always)]
+    pub const fn header_len(&self) -> u32 {
+        (self.words[0] >> 22) & 0x3c
+    }
+
+    /// Type of service: DSCP and ECN.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tos(&self) -> u8 {
+        (self.words[0] >> 16) as u8
+    }
+
+    /// Total length in bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn total_len(&self) -> u32 {
+        self.words[0] & 0xffff
+    }
+
+    /// The DF bit.
+    #[must_use]
+    #[inline(always)]
+    pub const fn dont_fragment(&self) -> bool {
+        self.words[1] & DONT_FRAGMENT != 0
+    }
+
+    /// Whether it is a fragment: MF set or a non-zero offset.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_fragment(&self) -> bool {
+        self.words[1] & (MORE_FRAGMENTS | OFFSET) != 0
+    }
+
+    /// Time to live.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ttl(&self) -> u8 {
+        (self.words[2] >> 24) as u8
+    }
+
+    /// Protocol number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn protocol(&self) -> u8 {
+        (self.words[2] >> 16) as u8
+    }
+
+    /// The checksum field.
+    #[must_use]
+    #[inline(always)]
+    pub const fn checksum(&self) -> u16 {
+        (self.words[2] & 0xffff) as u16
+    }
+
+    /// Source address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn source(&self) -> u32 {
+        self.words[3]
+    }
+
+    /// Destination address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn destination(&self) -> u32 {
+        self.words[4]
+    }
+
+    /// Whether the checksum of a header without options is right.
+    #[must_use]
+    #[inline(always)]
+    pub const fn checksum_is_right(&self) -> bool {
+        let [length, fragment, ttl, source, destination] = self.words;
+        let sum = checksum::add_word(checksum::add_word(checksum::add_word(0, length), fragment), ttl);
+        checksum::fold(checksum::add_word(checksum::add_word(sum, source), destination)) == 0xffff
+    }
+
+    /// Whether no router may forward a packet from this source: "this network" and loopback (RFC 1122
+    /// 3.2.1.3), multicast and above (RFC 1812 5.3.7).
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_martian_source(&self) -> bool {
+        let first = self.source() >> 24;
+        first == 0 || first == 127 || first >= 224
+    }
+
+    /// The header after forwarding: TTL one less (RFC 1812 5.3.1). The caller has seen that it is above 1.
+    #[must_use]
+    #[inline(always)]
+    pub const fn with_ttl_decremented(mut self) -> Self {
+        let old = (self.words[2] >> 16) as u16;
+        let new = old.wrapping_sub(0x0100);
+        let sum = checksum::update(self.checksum(), old, new);
+        self.words[2] = (new as u32) << 16 | sum as u32;
+        self
+    }
+
+    /// The header with another ToS byte.
+    #[must_use]
+    #[inline(always)]
+    pub const fn with_tos(mut self, tos: u8) -> Self {
+        let old = (self.words[0] >> 16) as u16;
+        let new = old & 0xff00 | tos as u16;
+        let sum = checksum::update(self.checksum(), old, new);
+        self.words[0] = (new as u32) << 16 | self.words[0] & 0xffff;
+        self.words[2] = self.words[2] & 0xffff_0000 | sum as u32;
+        self
+    }
+
+    /// Writes the header's first three words, all that an edit can change.
+    #[inline(always)]
+    pub fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
+        let [length, fragment, ttl, _, _] = self.words;
+        frame.put_words(at, [length, fragment, ttl])
+    }
+}
