@@ -1,0 +1,58 @@
+//! `cargo xtask build`: the eBPF object, then the daemon with the object inside.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::{setup, sh};
+
+/// Names the object for ipip-ctl's build script, and for tests.
+pub(crate) const OBJECT_VARIABLE: &str = "IPIP_BPF_OBJECT";
+
+/// What `cargo xtask build` makes.
+pub(crate) struct Built {
+    /// The linked programs.
+    pub(crate) object: PathBuf,
+    /// The daemon and command line.
+    pub(crate) ctl: PathBuf,
+}
+
+/// Returns where the linked object lies once it is built.
+pub(crate) fn object_path() -> PathBuf {
+    sh::target().join("bpf/ipip-ebpf.o")
+}
+
+/// Builds the programs and the daemon.
+pub(crate) fn all(release: bool) -> Result<Built> {
+    let object = object()?;
+    let ctl = ctl(release)?;
+    Ok(Built { object, ctl })
+}
+
+/// Builds the programs; the file keeps its age when nothing in it changed, so that nothing after it is built again.
+pub(crate) fn object() -> Result<PathBuf> {
+    let toolchain = setup::toolchain()?;
+    eprintln!("==> building the eBPF programs (about 30 s the first time)");
+    sh::must(toolchain.cargo("build", &[]).args(["--release", "--bin", "ipip-ebpf"]))?;
+    let linked = sh::target().join("bpf").join(setup::BPF_TARGET).join("release/ipip-ebpf");
+    let bytes =
+        fs::read(&linked).with_context(|| format!("reading the linked programs {}", linked.display()))?;
+    let object = object_path();
+    if fs::read(&object).ok().as_ref() != Some(&bytes) {
+        fs::write(&object, &bytes).with_context(|| format!("writing {}", object.display()))?;
+    }
+    Ok(object)
+}
+
+/// Builds the daemon around the object that is there.
+fn ctl(release: bool) -> Result<PathBuf> {
+    eprintln!("==> building ipip-ctl (about a minute the first time)");
+    let mut command = sh::cargo();
+    command.args(["build", "--package", "ipip-ctl"]).env(OBJECT_VARIABLE, object_path());
+    if release {
+        command.arg("--release");
+    }
+    sh::must(&mut command)?;
+    Ok(sh::target().join(if release { "release/ipip-ctl" } else { "debug/ipip-ctl" }))
+}

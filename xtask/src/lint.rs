@@ -1,0 +1,4 @@
+//! lint
+pub(crate) fn run() -> anyhow::Result<std::process::ExitCode> {
+    anyhow::bail!("later")
+}
