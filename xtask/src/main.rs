@@ -6,6 +6,7 @@
 
 mod apt;
 mod build;
+mod kernel;
 mod linker;
 mod lint;
 mod object_shape;
@@ -61,7 +62,9 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:?}");
+        // Not `{error:?}`: with RUST_BACKTRACE set, that buries the words to act on under a page of addresses.
+        eprintln!("error: {error}");
+        error.chain().skip(1).for_each(|cause| eprintln!("  because: {cause}"));
         ExitCode::FAILURE
     })
 }
