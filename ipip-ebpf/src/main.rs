@@ -1,2 +1,69 @@
-//! The programs.
+//! The BPF programs: a thin shell around the paths of `ipip-common`.
+//!
+//! Each program turns its context into a frame and a world, asks a path for a verdict and carries it out.
+//! Decisions belong in `ipip-common`; here are only reads, writes, map lookups and helper calls.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![expect(clippy::cast_possible_truncation, reason = "the kernel's interfaces mix 32 and 64 bit numbers")]
+
+#[cfg(target_arch = "bpf")]
+mod env;
+#[cfg(target_arch = "bpf")]
+mod hook;
+#[cfg(target_arch = "bpf")]
+mod maps;
+
+#[cfg(target_arch = "bpf")]
+mod programs {
+    use aya_ebpf::{
+        macros::{classifier, xdp},
+        programs::{TcContext, XdpContext},
+    };
+    use ipip_common::{
+        path::{decap::decap, encap::encap},
+        verdict::Verdict,
+    };
+
+    use crate::hook::{tc, xdp};
+
+    /// Tier 1, on every port: a packet of a tunnel is decapsulated, a packet that is routed into one is
+    /// encapsulated. An interface has room for one XDP program, so it does both.
+    #[xdp(frags)]
+    fn xdp_port(ctx: XdpContext) -> u32 {
+        let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
+        let verdict = match decap(&mut frame, &env) {
+            Verdict::Foreign => encap(&mut frame, &env),
+            verdict => verdict,
+        };
+        xdp::finish(verdict)
+    }
+
+    /// Tier 2, on the ingress of every port: decapsulates what tier 1 left.
+    #[classifier]
+    fn tc_port(ctx: TcContext) -> i32 {
+        let Some((mut frame, env)) = tc::start_port(&ctx) else { return tc::NEXT };
+        tc::finish(decap(&mut frame, &env))
+    }
+
+    /// Tier 2, on the egress of every tunnel interface: encapsulates what the host's stack sends into it.
+    #[classifier]
+    fn tc_tunnel(ctx: TcContext) -> i32 {
+        let (mut frame, env) = tc::start_tunnel(&ctx);
+        tc::finish(encap(&mut frame, &env))
+    }
+
+    /// Helpers that the kernel offers to GPL-compatible programs only are in use; the sources are
+    /// MIT OR Apache-2.0 all the same.
+    #[unsafe(link_section = "license")]
+    #[unsafe(no_mangle)]
+    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        // SAFETY: no path of the programs can panic; the lint on the linked object shows that this is gone.
+        unsafe { core::hint::unreachable_unchecked() }
+    }
+}
+
+/// On the host there is nothing to run; the crate only type-checks.
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -17,8 +17,8 @@ const CHECKSUM_AT: u32 = 16;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT_SIZE: u8 = 2;
-/// An option list is at most 40 bytes long, and each option at least one.
-const MOST_OPTIONS: u32 = 40;
+/// The longest TCP header, bytes.
+const LONGEST_HEADER: u32 = 60;
 
 /// A lower MSS, decided but not yet written. Offsets count from the network header of the inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,40 +43,86 @@ pub fn find(frame: &mut impl Frame, at: u32, inner: &Ipv4, mtu: u16) -> Option<C
     if flags as u8 & SYN == 0 {
         return None;
     }
-    let options_end = tcp.wrapping_add(u32::from(flags >> 10) & 0x3c);
-    if options_end > inner.total_len() {
+    let options_end = u32::from(flags >> 10) & 0x3c;
+    if tcp.wrapping_add(options_end) > inner.total_len() {
         return None;
     }
-    frame.pull(at.wrapping_add(options_end));
-    let value_at = find_option(frame, at, tcp.wrapping_add(TCP_HEADER), options_end)?;
+    let tcp_at = at.wrapping_add(tcp);
+    frame.pull(tcp_at.wrapping_add(options_end));
+    let value_at = tcp.wrapping_add(find_option(frame, tcp_at, options_end)?);
     let old = frame.half(at.wrapping_add(value_at))?;
     let new = mtu.saturating_sub(FIXED_HEADERS);
     (new < old).then_some(Clamp { value_at, checksum_at: tcp.wrapping_add(CHECKSUM_AT), old, new })
 }
 
-/// Where the option's value stands, relative to the inner packet.
+/// Where the option's value stands, relative to the TCP header at `tcp_at`.
+///
+/// A state machine over the bytes in order, so that the packet is read at the same places whatever it says: a
+/// cursor that jumps from option to option makes the kernel's verifier follow every way of jumping ("BPF program is
+/// too large").
 #[inline(always)]
-fn find_option(frame: &impl Frame, at: u32, start: u32, end: u32) -> Option<u32> {
-    let mut option = start;
-    for _ in 0..MOST_OPTIONS {
-        // Two bytes are left at least, or there is no room for a value.
-        if option.wrapping_add(2) > end {
+fn find_option(frame: &impl Frame, tcp_at: u32, options_end: u32) -> Option<u32> {
+    let mut scan = Scan { next: Next::Kind, value_left: 0 };
+    for word_at in (TCP_HEADER..LONGEST_HEADER).step_by(4) {
+        if word_at >= options_end {
             return None;
         }
-        let [kind, length] = frame.half(at.wrapping_add(option))?.to_be_bytes();
-        let length = match kind {
-            END_OF_OPTIONS => return None,
-            NO_OPERATION => 1,
-            MAXIMUM_SEGMENT_SIZE if length == 4 && option.wrapping_add(4) <= end => {
-                return Some(option.wrapping_add(2));
+        let [word] = frame.words::<1>(tcp_at.wrapping_add(word_at))?;
+        for (byte_at, byte) in (word_at..).zip(word.to_be_bytes()) {
+            match scan.step(byte) {
+                Step::On => {}
+                Step::Stop => return None,
+                // The option may claim more bytes than the header has.
+                Step::Found => {
+                    return (byte_at.wrapping_add(3) <= options_end).then_some(byte_at.wrapping_add(1));
+                }
             }
-            // A length below 2 would stand still or go back (RFC 9293 3.1): the list is broken.
-            _ if length < 2 => return None,
-            _ => u32::from(length),
-        };
-        option = option.wrapping_add(length);
+        }
     }
     None
+}
+
+/// What the next byte is, outside of an option's value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Kind,
+    Length,
+    LengthOfMss,
+}
+
+enum Step {
+    On,
+    Stop,
+    Found,
+}
+
+struct Scan {
+    next: Next,
+    value_left: u8,
+}
+
+impl Scan {
+    #[inline(always)]
+    fn step(&mut self, byte: u8) -> Step {
+        if self.value_left > 0 {
+            self.value_left = self.value_left.wrapping_sub(1);
+            return Step::On;
+        }
+        match (self.next, byte) {
+            (Next::Kind, END_OF_OPTIONS) => return Step::Stop,
+            (Next::Kind, NO_OPERATION) => {}
+            (Next::Kind, MAXIMUM_SEGMENT_SIZE) => self.next = Next::LengthOfMss,
+            (Next::Kind, _) => self.next = Next::Length,
+            // A length below 2 would stand still or go back (RFC 9293 3.1): the list is broken.
+            (Next::Length | Next::LengthOfMss, 0 | 1) => return Step::Stop,
+            (Next::LengthOfMss, 4) => return Step::Found,
+            (Next::Length | Next::LengthOfMss, length) => {
+                self.next = Next::Kind;
+                self.value_left = length.wrapping_sub(2);
+            }
+        }
+        Step::On
+    }
 }
 
 impl Clamp {

@@ -1,0 +1,243 @@
+//! The world as the maps and the kernel's routes show it.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use ipip_common::{
+    abi::{MAX_TUNNELS, PeerKey, Port, Reason, Tier, TunnelEntry, refusal_index},
+    env::{Env, Ports},
+    packet::ipv4::Ipv4,
+    verdict::Hop,
+};
+
+use crate::{
+    hook::fib::{self, Answer},
+    maps,
+};
+
+/// Tier 1: stands in for the stack's forwarding.
+pub(crate) struct XdpEnv {
+    ctx: *mut c_void,
+    ingress: u32,
+}
+
+/// Tier 2: stands behind the stack on egress and in front of it on ingress.
+pub(crate) struct TcEnv {
+    ctx: *mut c_void,
+    interface: u32,
+}
+
+/// The role of an interface.
+#[inline(always)]
+pub(crate) fn port(ifindex: u32) -> Option<&'static Port> {
+    // SAFETY: the daemon replaces a whole value at once, and the programs only read it.
+    unsafe { maps::PORTS.get(ifindex) }
+}
+
+#[inline(always)]
+fn tunnel(id: u32) -> Option<&'static TunnelEntry> {
+    maps::TUNNELS.get(id).filter(|tunnel| tunnel.flags().enabled)
+}
+
+#[inline(always)]
+fn tunnel_from(peer: &PeerKey) -> Option<&'static TunnelEntry> {
+    // SAFETY: as for `port`.
+    tunnel(*unsafe { maps::PEERS.get(peer) }?)
+}
+
+/// The header that the route lookup of an outer packet needs.
+#[inline(always)]
+fn outer_header(tunnel: &TunnelEntry, tos: u8) -> Ipv4 {
+    let protocol = u32::from(ipip_common::packet::PROTOCOL_IPV4) << 16;
+    Ipv4::from_words([0x4500_0000 | u32::from(tos) << 16, 0, protocol, tunnel.local(), tunnel.remote()])
+}
+
+#[inline(always)]
+fn next_ident(segments: u32) -> u16 {
+    let Some(next) = maps::IDENTS.get_ptr_mut(0) else { return 0 };
+    let block = maps::IDENT_BLOCK.load();
+    // SAFETY: the element is this CPU's own, and a program is not interrupted by another on its CPU.
+    let used = unsafe { *next };
+    let start = if used.wrapping_add(segments) > block { 0 } else { used };
+    // SAFETY: as above.
+    unsafe { *next = start.wrapping_add(segments) };
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    cpu.wrapping_mul(block).wrapping_add(start) as u16
+}
+
+#[inline(always)]
+fn count_sent(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: u32) {
+    let Some(traffic) = maps::TRAFFIC.get_ptr_mut(tunnel.id() % MAX_TUNNELS) else { return };
+    // SAFETY: the element is this CPU's own.
+    let traffic = unsafe { &mut *traffic };
+    let share = if matches!(tier, Tier::Xdp) { &mut traffic.xdp } else { &mut traffic.tc };
+    share.sent_packets = share.sent_packets.wrapping_add(u64::from(packets));
+    share.sent_bytes = share.sent_bytes.wrapping_add(u64::from(bytes));
+}
+
+#[inline(always)]
+fn count_received(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: u32) {
+    let Some(traffic) = maps::TRAFFIC.get_ptr_mut(tunnel.id() % MAX_TUNNELS) else { return };
+    // SAFETY: the element is this CPU's own.
+    let traffic = unsafe { &mut *traffic };
+    let share = if matches!(tier, Tier::Xdp) { &mut traffic.xdp } else { &mut traffic.tc };
+    share.received_packets = share.received_packets.wrapping_add(u64::from(packets));
+    share.received_bytes = share.received_bytes.wrapping_add(u64::from(bytes));
+}
+
+#[inline(always)]
+fn count_refused(tunnel: &TunnelEntry, tier: Tier, reason: Reason) {
+    if let Some(count) = maps::REFUSALS.get_ptr_mut(refusal_index(tunnel.id(), tier, reason)) {
+        // SAFETY: the element is this CPU's own.
+        unsafe { *count = (*count).wrapping_add(1) };
+    }
+}
+
+impl XdpEnv {
+    #[inline(always)]
+    pub(crate) fn new(ctx: *mut c_void, ingress: u32) -> Self {
+        Self { ctx, ingress }
+    }
+
+    /// The hop onto another port's wire, if that port takes redirected frames.
+    #[inline(always)]
+    fn wire(answer: Answer) -> Result<Hop, Reason> {
+        match answer {
+            Answer::Known { ifindex, destination, source } => match port(ifindex) {
+                Some(port) if port.is_fast() => Ok(Hop::Wire { ifindex, destination, source }),
+                Some(_) | None => Err(Reason::SlowPort),
+            },
+            Answer::Routed { ifindex } => match port(ifindex) {
+                Some(port) if port.tunnel_id().is_some() => Err(Reason::SlowPort),
+                Some(_) | None => Err(Reason::NoNeighbour),
+            },
+            Answer::TooBig => Err(Reason::TooBig),
+            Answer::NotForwarded => Err(Reason::Local),
+            Answer::Disabled | Answer::None => Err(Reason::NoRoute),
+        }
+    }
+}
+
+impl Env for XdpEnv {
+    #[inline(always)]
+    fn forwards(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn tunnel_to(&self, inner: &Ipv4, ports: Ports) -> Option<&TunnelEntry> {
+        // SAFETY: the context is the one this program was started with.
+        let answer = unsafe { fib::route(self.ctx, self.ingress, inner, ports, 0) };
+        let (Answer::Known { ifindex, .. } | Answer::Routed { ifindex }) = answer else { return None };
+        tunnel(port(ifindex)?.tunnel_id()?)
+    }
+
+    #[inline(always)]
+    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
+        tunnel_from(peer)
+    }
+
+    #[inline(always)]
+    fn route_outer(&self, tunnel: &TunnelEntry, tos: u8, length: u32) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        let answer = unsafe { fib::route_own(self.ctx, &outer_header(tunnel, tos), length) };
+        if let Answer::Routed { ifindex } = answer {
+            if port(ifindex).is_some_and(|port| port.tunnel_id().is_some()) {
+                return Err(Reason::Loop);
+            }
+        }
+        Self::wire(answer)
+    }
+
+    #[inline(always)]
+    fn route_inner(&self, tunnel: &TunnelEntry, inner: &Ipv4, ports: Ports) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        Self::wire(unsafe { fib::route(self.ctx, tunnel.ifindex(), inner, ports, inner.total_len()) })
+    }
+
+    #[inline(always)]
+    fn next_ident(&self, segments: u32) -> u16 {
+        next_ident(segments)
+    }
+
+    #[inline(always)]
+    fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_sent(tunnel, Tier::Xdp, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_received(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_received(tunnel, Tier::Xdp, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_refused(&self, tunnel: &TunnelEntry, reason: Reason) {
+        count_refused(tunnel, Tier::Xdp, reason);
+    }
+}
+
+impl TcEnv {
+    #[inline(always)]
+    pub(crate) fn new(ctx: *mut c_void, interface: u32) -> Self {
+        Self { ctx, interface }
+    }
+}
+
+impl Env for TcEnv {
+    #[inline(always)]
+    fn forwards(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn tunnel_to(&self, _inner: &Ipv4, _ports: Ports) -> Option<&TunnelEntry> {
+        tunnel(port(self.interface)?.tunnel_id()?)
+    }
+
+    #[inline(always)]
+    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
+        tunnel_from(peer)
+    }
+
+    #[inline(always)]
+    fn route_outer(&self, tunnel: &TunnelEntry, tos: u8, length: u32) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        let ifindex = match unsafe { fib::route_own(self.ctx, &outer_header(tunnel, tos), length) } {
+            Answer::Known { ifindex, .. } | Answer::Routed { ifindex } => ifindex,
+            Answer::TooBig => return Err(Reason::TooBig),
+            // A host that does not forward gets no answer from the kernel: the way that the daemon saw.
+            Answer::Disabled if tunnel.underlay() != 0 => tunnel.underlay(),
+            Answer::NotForwarded | Answer::Disabled | Answer::None => return Err(Reason::NoRoute),
+        };
+        match port(ifindex) {
+            Some(port) if port.tunnel_id().is_some() => Err(Reason::Loop),
+            Some(_) | None => Ok(Hop::Neighbour { ifindex }),
+        }
+    }
+
+    #[inline(always)]
+    fn route_inner(&self, tunnel: &TunnelEntry, _inner: &Ipv4, _ports: Ports) -> Result<Hop, Reason> {
+        Ok(Hop::Stack { ifindex: tunnel.ifindex() })
+    }
+
+    #[inline(always)]
+    fn next_ident(&self, segments: u32) -> u16 {
+        next_ident(segments)
+    }
+
+    #[inline(always)]
+    fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_sent(tunnel, Tier::Tc, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_received(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_received(tunnel, Tier::Tc, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_refused(&self, tunnel: &TunnelEntry, reason: Reason) {
+        count_refused(tunnel, Tier::Tc, reason);
+    }
+}

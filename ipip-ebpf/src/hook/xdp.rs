@@ -1,0 +1,164 @@
+//! XDP: a frame with its Ethernet header, straight from the driver.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{xdp_action, xdp_md},
+    helpers::generated::{bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
+use ipip_common::{
+    abi::Reason,
+    frame::Frame,
+    packet::checksum,
+    verdict::{Hop, Verdict},
+};
+
+use super::memory::Memory;
+use crate::env::{self, XdpEnv};
+
+/// The packet goes on to the host's stack as it is.
+pub(crate) const PASS: u32 = xdp_action::XDP_PASS;
+
+/// Bytes of an Ethernet header without VLAN tags. A tagged frame is not ours here: it belongs to the VLAN
+/// interface, whose own hooks see it.
+const ETHERNET: usize = 14;
+
+pub(crate) struct XdpFrame {
+    ctx: *mut xdp_md,
+}
+
+/// The frame and its world, if it is a unicast frame for the port it arrived on. Anything else (broadcast, a
+/// bridged neighbour's, what a promiscuous port overhears) is the stack's.
+#[inline(always)]
+pub(crate) fn start(ctx: &XdpContext) -> Option<(XdpFrame, XdpEnv)> {
+    let frame = XdpFrame { ctx: ctx.as_ptr().cast() };
+    let ingress = ctx.ingress_ifindex() as u32;
+    let [a, b, c, d, e, f] = env::port(ingress)?.mac();
+    let link = frame.link();
+    let is_for_port = link.read::<u32>(0)? == u32::from_ne_bytes([a, b, c, d])
+        && link.read::<u16>(4)? == u16::from_ne_bytes([e, f]);
+    is_for_port.then(|| (frame, XdpEnv::new(ctx.as_ptr().cast(), ingress)))
+}
+
+/// Carries out a verdict.
+#[inline(always)]
+pub(crate) fn finish(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Foreign | Verdict::Pass(_) => PASS,
+        Verdict::Drop(_) | Verdict::Forward(Hop::Neighbour { .. } | Hop::Stack { .. }) => {
+            xdp_action::XDP_DROP
+        }
+        // SAFETY: the helper takes plain numbers.
+        Verdict::Forward(Hop::Wire { ifindex, .. }) => unsafe { bpf_redirect(ifindex, 0) as u32 },
+    }
+}
+
+impl XdpFrame {
+    /// The frame from its Ethernet header on.
+    #[inline(always)]
+    fn link(&self) -> Memory {
+        // SAFETY: the context is valid for the program's whole run. Read anew each time, because moving the
+        // head or tail moves both ends.
+        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        Memory { start, end }
+    }
+
+    /// The frame from its network header on.
+    #[inline(always)]
+    fn network(&self) -> Memory {
+        let link = self.link();
+        Memory { start: link.start + ETHERNET, end: link.end }
+    }
+
+    #[inline(always)]
+    fn move_head(&mut self, by: i32) -> Result<(), Reason> {
+        // SAFETY: the context is valid.
+        if unsafe { bpf_xdp_adjust_head(self.ctx, by) } == 0 { Ok(()) } else { Err(Reason::NoRoom) }
+    }
+}
+
+impl Frame for XdpFrame {
+    #[inline(always)]
+    fn ethertype(&self) -> u16 {
+        self.link().read::<u16>(12).map_or(0, u16::from_be)
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        // SAFETY: the context is valid.
+        let all = unsafe { bpf_xdp_get_buff_len(self.ctx) };
+        (all as u32).wrapping_sub(ETHERNET as u32)
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        1
+    }
+
+    #[inline(always)]
+    fn pull(&mut self, _bytes: u32) {}
+
+    #[inline(always)]
+    fn byte(&self, at: u32) -> Option<u8> {
+        self.network().read(at)
+    }
+
+    #[inline(always)]
+    fn half(&self, at: u32) -> Option<u16> {
+        self.network().read(at).map(u16::from_be)
+    }
+
+    #[inline(always)]
+    fn words<const N: usize>(&self, at: u32) -> Option<[u32; N]> {
+        self.network().words(at)
+    }
+
+    #[inline(always)]
+    fn put_half(&mut self, at: u32, value: u16) -> Option<()> {
+        self.network().write(at, value.to_be())
+    }
+
+    #[inline(always)]
+    fn put_words<const N: usize>(&mut self, at: u32, values: [u32; N]) -> Option<()> {
+        self.network().put_words(at, values)
+    }
+
+    #[inline(always)]
+    fn mend_transport_sum(&mut self, checksum_at: u32, old: u16, new: u16) -> Option<()> {
+        let field = self.half(checksum_at)?;
+        self.put_half(checksum_at, checksum::update(field, old, new))
+    }
+
+    #[inline(always)]
+    fn trim(&mut self, length: u32) -> Result<(), Reason> {
+        let padding = self.length().wrapping_sub(length);
+        if padding == 0 {
+            return Ok(());
+        }
+        // SAFETY: the context is valid.
+        let code = unsafe { bpf_xdp_adjust_tail(self.ctx, (padding as i32).wrapping_neg()) };
+        if code == 0 { Ok(()) } else { Err(Reason::Torn) }
+    }
+
+    #[inline(always)]
+    fn push_front<const N: u32>(&mut self) -> Result<(), Reason> {
+        self.move_head((N as i32).wrapping_neg())
+    }
+
+    #[inline(always)]
+    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason> {
+        self.move_head(N as i32)
+    }
+
+    #[inline(always)]
+    fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()> {
+        let Hop::Wire { destination: [a, b, c, d, e, f], source: [g, h, i, j, k, l], .. } = *hop else {
+            return None;
+        };
+        let link = self.link();
+        link.write(0, u32::from_ne_bytes([a, b, c, d]))?;
+        link.write(4, u32::from_ne_bytes([e, f, g, h]))?;
+        link.write(8, u32::from_ne_bytes([i, j, k, l]))?;
+        link.write(12, ethertype.to_be())
+    }
+}

@@ -1,0 +1,37 @@
+//! The maps. Their names and contents are described in `ipip_common::abi`.
+
+use aya_ebpf::{
+    Global,
+    btf_maps::{Array, HashMap, PerCpuArray},
+    macros::btf_map,
+};
+use ipip_common::abi::{MAX_PORTS, MAX_TUNNELS, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry};
+
+const REFUSAL_SLOTS: usize = MAX_TUNNELS as usize * Tier::ALL.len() * Reason::SLOTS as usize;
+
+#[btf_map]
+pub(crate) static TUNNELS: Array<TunnelEntry, { MAX_TUNNELS as usize }> = Array::new();
+
+#[btf_map]
+pub(crate) static PEERS: HashMap<PeerKey, u32, { MAX_TUNNELS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static PORTS: HashMap<u32, Port, { MAX_PORTS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static TRAFFIC: PerCpuArray<Traffic, { MAX_TUNNELS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static REFUSALS: PerCpuArray<u64, REFUSAL_SLOTS> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static IDENTS: PerCpuArray<u32, 1> = PerCpuArray::new();
+
+/// Identifications that one CPU may use before it repeats: 65536 by the number of CPUs. Set at load.
+#[unsafe(no_mangle)]
+pub(crate) static IDENT_BLOCK: Global<u32> = Global::new(65536);
+
+/// Bytes in front of the network header of what the tunnel interface sends: none on a TUN device. The test
+/// run of the kernel always brings an Ethernet header and sets 14. Set at load.
+#[unsafe(no_mangle)]
+pub(crate) static TUNNEL_LINK_HEADER: Global<u32> = Global::new(0);
