@@ -1,0 +1,93 @@
+//! The command line's side of the socket.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::protocol::{Reply, Request, read_reply, write_request};
+use crate::failure::{Failure, FailureKind};
+
+/// How long the daemon may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks the daemon at this socket.
+///
+/// # Errors
+///
+/// The daemon's own failure, or the way to it: [`FailureKind::NoDaemon`] if nobody serves the socket.
+pub fn call(path: &Path, request: &Request) -> Result<Reply, Failure> {
+    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
+    let line = write_request(request)?;
+    let answer = exchange(&stream, line.as_bytes())
+        .map_err(|error| Failure::io(format!("talking to the daemon at {}", path.display()), &error))?;
+    if answer.is_empty() {
+        let message = format!("the daemon at {} left without an answer", path.display());
+        return Err(Failure::new(FailureKind::Failed, message).with_hint("its log says why"));
+    }
+    read_reply(&answer)
+}
+
+fn exchange(mut stream: &UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    match stream.write_all(line) {
+        // A daemon that turns clients away says why before it closes.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
+    let mut answer = Vec::new();
+    BufReader::new(stream).read_until(b'\n', &mut answer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "no answer within 30 s"),
+        _ => error,
+    })?;
+    Ok(answer)
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> Failure {
+    let socket = path.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Failure::new(FailureKind::NoPermission, format!("socket {socket}: {error}"))
+                .with_hint("run it as root, or as a member of the group ipip")
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            Failure::new(FailureKind::NoDaemon, format!("no daemon serves {socket}: {error}"))
+                .with_hint("start one with `ipip-ctl daemon`, or name its socket with --socket")
+        }
+        _ => Failure::new(FailureKind::NoDaemon, format!("socket {socket}: {error}"))
+            .with_hint("name the daemon's socket with --socket"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    #[test]
+    fn nobody_there_is_no_daemon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ipip.sock");
+        let failure = call(&path, &Request::Print).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NoDaemon);
+        assert!(failure.message.contains("ipip.sock") && failure.hint.is_some());
+        drop(UnixListener::bind(&path).unwrap());
+        assert_eq!(call(&path, &Request::Print).unwrap_err().kind, FailureKind::NoDaemon);
+    }
+
+    #[test]
+    fn a_daemon_that_leaves_or_babbles_is_a_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ipip.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            listener.accept().unwrap().0.write_all(b"hello\n").unwrap();
+        });
+        assert_eq!(call(&path, &Request::Print).unwrap_err().kind, FailureKind::Failed);
+        assert_eq!(call(&path, &Request::Print).unwrap_err().kind, FailureKind::Failed);
+        server.join().unwrap();
+    }
+}

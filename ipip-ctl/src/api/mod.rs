@@ -1,0 +1,6 @@
+//! The socket between the daemon and its clients: one JSON object a line, each way.
+
+pub mod bind;
+pub mod client;
+pub mod protocol;
+pub mod server;

@@ -1,0 +1,250 @@
+//! What is said over the socket.
+//!
+//! A request is `{"protocol":1,"request":...}`, a reply `{"protocol":1,"reply":...}` or
+//! `{"protocol":1,"error":...}`. The number goes up when an older reader would misread a newer writer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, FailureKind};
+use crate::spec::TunnelSpec;
+use crate::tunnel::{DontFragment, Dscp, Mtu};
+
+/// The protocol that this program speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// What a client may ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Set up a tunnel and write it to the configuration file.
+    Add {
+        /// The tunnel as written.
+        tunnel: TunnelSpec,
+    },
+    /// Take a tunnel down and out of the configuration file.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// List the tunnels.
+    Print,
+    /// Tell how the daemon itself does.
+    Status,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// The tunnel is set up.
+    Added {
+        /// Its name, also where the daemon chose it.
+        name: String,
+    },
+    /// The tunnel is gone.
+    Removed {
+        /// Its name.
+        name: String,
+    },
+    /// The tunnels in their order.
+    Tunnels {
+        /// One view a tunnel.
+        tunnels: Vec<TunnelView>,
+    },
+    /// How the daemon does.
+    Status(DaemonStatus),
+}
+
+/// A tunnel and how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TunnelView {
+    /// The interface's name.
+    pub name: String,
+    /// The outer source; 0.0.0.0 is chosen by the route.
+    pub local_address: String,
+    /// The outer destination.
+    pub remote_address: String,
+    /// The largest inner packet as set.
+    pub mtu: Mtu,
+    /// The largest inner packet in force; nothing while there is no interface.
+    pub actual_mtu: Option<u16>,
+    /// The DSCP of the outer header.
+    pub dscp: Dscp,
+    /// The Don't Fragment bit of the outer header.
+    pub dont_fragment: DontFragment,
+    /// Whether the MSS of TCP connections is lowered.
+    pub clamp_tcp_mss: bool,
+    /// The interval of the probes: "0", off.
+    pub keepalive: String,
+    /// Whether forwarded packets may bypass the host's stack.
+    pub allow_fast_path: bool,
+    /// Whether the tunnel is switched off.
+    pub disabled: bool,
+    /// Anything that helps people; may be empty.
+    pub comment: String,
+    /// Whether the tunnel carries traffic.
+    pub running: bool,
+    /// Why it does not; empty while it does.
+    pub reason: String,
+    /// What it carried, by tier.
+    pub traffic: Traffic,
+    /// What was refused, by tier and reason.
+    pub refused: Vec<Refused>,
+}
+
+/// What a tunnel carried, by tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Past the host's stack, at the driver.
+    pub xdp: TierTraffic,
+    /// Below the host's stack.
+    pub tc: TierTraffic,
+    /// Through the daemon.
+    pub daemon: TierTraffic,
+}
+
+/// What one tier carried of a tunnel's packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TierTraffic {
+    /// Packets into the tunnel.
+    pub sent_packets: u64,
+    /// Their bytes, without the outer header.
+    pub sent_bytes: u64,
+    /// Packets out of the tunnel.
+    pub received_packets: u64,
+    /// Their bytes, without the outer header.
+    pub received_bytes: u64,
+}
+
+/// How many packets a tier refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// xdp, tc or daemon.
+    pub tier: String,
+    /// The reason's name.
+    pub reason: String,
+    /// How many.
+    pub packets: u64,
+}
+
+/// How the daemon does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DaemonStatus {
+    /// The daemon's version.
+    pub version: String,
+    /// The number of tunnels.
+    pub tunnels: u64,
+    /// The interfaces that it is attached to.
+    pub ports: Vec<PortView>,
+}
+
+/// An interface that the daemon is attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortView {
+    /// The interface's name.
+    pub name: String,
+    /// The tiers that work on it: xdp, tc.
+    pub tiers: Vec<String>,
+    /// Why a tier is missing; empty while none is.
+    pub reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    protocol: u32,
+    request: Request,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answered {
+    protocol: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    protocol: u32,
+}
+
+impl Version {
+    fn check(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        if self.protocol == PROTOCOL {
+            return Ok(());
+        }
+        let message = format!("{what}: protocol {} where protocol {PROTOCOL} is spoken", self.protocol);
+        Err(Failure::new(FailureKind::Unsupported, message).with_hint(hint))
+    }
+}
+
+/// Writes a request as one line, with its end.
+///
+/// # Errors
+///
+/// It cannot be written as JSON.
+pub fn write_request(request: &Request) -> Result<String, Failure> {
+    to_line(&Asked { protocol: PROTOCOL, request: request.clone() })
+}
+
+/// Reads a request from one line.
+///
+/// # Errors
+///
+/// It is not a request, or one of another protocol.
+pub fn read_request(line: &[u8]) -> Result<Request, Failure> {
+    let version: Version = serde_json::from_slice(line).map_err(|error| bad_request(&error))?;
+    version.check("request", "use an ipip-ctl of the daemon's version")?;
+    let asked: Asked = serde_json::from_slice(line).map_err(|error| bad_request(&error))?;
+    Ok(asked.request)
+}
+
+/// Writes an answer as one line, with its end.
+///
+/// # Errors
+///
+/// It cannot be written as JSON.
+pub fn write_reply(answer: Result<Reply, Failure>) -> Result<String, Failure> {
+    let (reply, error) = match answer {
+        Ok(reply) => (Some(reply), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    to_line(&Answered { protocol: PROTOCOL, reply, error })
+}
+
+/// Reads an answer from one line.
+///
+/// # Errors
+///
+/// The daemon's own failure; or the line is no answer, or one of another protocol.
+pub fn read_reply(line: &[u8]) -> Result<Reply, Failure> {
+    let version: Version = serde_json::from_slice(line).map_err(|error| bad_answer(&error))?;
+    version.check("answer", "restart the daemon, so that it has the version of ipip-ctl")?;
+    let answered: Answered = serde_json::from_slice(line).map_err(|error| bad_answer(&error))?;
+    match (answered.reply, answered.error) {
+        (_, Some(failure)) => Err(failure),
+        (Some(reply), None) => Ok(reply),
+        (None, None) => Err(Failure::new(FailureKind::Failed, "answer: neither a reply nor an error")),
+    }
+}
+
+fn to_line(message: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(message)
+        .map(|line| line + "\n")
+        .map_err(|error| Failure::new(FailureKind::Failed, format!("writing JSON: {error}")))
+}
+
+fn bad_request(error: &serde_json::Error) -> Failure {
+    Failure::new(FailureKind::Usage, format!("request: not understood: {error}"))
+        .with_hint("write one JSON object a line, as {\"protocol\":1,\"request\":\"print\"}")
+}
+
+fn bad_answer(error: &serde_json::Error) -> Failure {
+    Failure::new(FailureKind::Failed, format!("answer: not understood: {error}"))
+        .with_hint("is this the socket of an ipip daemon?")
+}

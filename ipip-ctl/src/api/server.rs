@@ -1,0 +1,147 @@
+//! The daemon's side of the socket. It reads requests, hands them on, and writes the answers.
+//!
+//! A client can neither fill the memory nor hold a place for ever: lines, clients and waits have limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedReadHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::protocol::{Reply, Request, read_request, write_reply};
+use crate::failure::{Failure, FailureKind};
+
+pub use super::bind::bind;
+
+/// The longest request, in bytes.
+pub const LINE_MAX: usize = 64 * 1024;
+/// How many clients are served at once.
+pub const CLIENTS_MAX: usize = 64;
+/// How long a client may take for a request, and for reading its answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after the system refused to accept a client, as when it is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+/// Serves clients until nobody takes their calls any more.
+pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
+    serve_patiently(listener, calls, PATIENCE).await;
+}
+
+async fn serve_patiently(listener: UnixListener, calls: mpsc::Sender<Call>, patience: Duration) {
+    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = calls.closed() => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log::warn!("accepting a client: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                let calls = calls.clone();
+                tokio::spawn(async move {
+                    converse(stream, &calls, patience).await;
+                    drop(place);
+                });
+            }
+            Err(_) => turn_away(&stream),
+        }
+    }
+}
+
+/// Answers one client's requests one after the other, until it leaves or breaks the rules.
+async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, patience: Duration) {
+    let (input, mut output) = stream.into_split();
+    let mut input = BufReader::new(input);
+    let mut open = true;
+    while open {
+        let answer = match timeout(patience, read_line(&mut input)).await {
+            Ok(Ok(Line::End)) => return,
+            Ok(Ok(Line::Whole(line))) => match read_request(&line) {
+                Ok(request) => ask(request, calls).await,
+                Err(failure) => Err(failure),
+            },
+            Ok(Ok(Line::TooLong)) => {
+                open = false;
+                Err(Failure::new(FailureKind::Usage, format!("request: longer than {LINE_MAX} bytes")))
+            }
+            Ok(Err(error)) => {
+                log::debug!("reading from a client: {error}");
+                return;
+            }
+            Err(_) => {
+                open = false;
+                Err(Failure::new(
+                    FailureKind::Usage,
+                    format!("request: none within {} s", patience.as_secs()),
+                ))
+            }
+        };
+        let line = write_reply(answer).unwrap_or_default();
+        match timeout(patience, output.write_all(line.as_bytes())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                log::debug!("writing to a client: {error}");
+                return;
+            }
+            Err(_) => {
+                log::warn!("a client does not read its answer; left it");
+                return;
+            }
+        }
+    }
+}
+
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    End,
+}
+
+async fn read_line(input: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Line> {
+    let mut line = Vec::new();
+    let limit = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+    input.take(limit).read_until(b'\n', &mut line).await?;
+    Ok(if line.is_empty() {
+        Line::End
+    } else if line.len() >= LINE_MAX && line.last() != Some(&b'\n') {
+        Line::TooLong
+    } else {
+        Line::Whole(line)
+    })
+}
+
+async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Result<Reply, Failure> {
+    let stopping =
+        || Failure::new(FailureKind::Failed, "the daemon is stopping").with_hint("try again when it runs");
+    let (answer, answered) = oneshot::channel();
+    calls.send(Call { request, answer }).await.map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())?
+}
+
+fn turn_away(stream: &UnixStream) {
+    let failure = Failure::new(FailureKind::Failed, format!("the daemon has {CLIENTS_MAX} clients already"))
+        .with_hint("try again in a moment");
+    let line = write_reply(Err(failure)).unwrap_or_default();
+    if let Err(error) = stream.try_write(line.as_bytes()) {
+        log::debug!("turning a client away: {error}");
+    }
+}

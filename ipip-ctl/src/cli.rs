@@ -1,0 +1,116 @@
+//! The command line's grammar, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::EXIT_CODES;
+use crate::spec::TunnelSpec;
+
+/// Where the daemon's socket is unless said otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/ipip/ipip.sock";
+/// Where the configuration file is unless said otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/ipip/ipip.toml";
+/// Where the daemon keeps its state unless said otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/ipip";
+/// Where the daemon pins its maps and links unless said otherwise.
+pub const DEFAULT_PIN_DIR: &str = "/sys/fs/bpf/ipip";
+
+/// IP tunnels at the speed of XDP: the daemon, and the commands that talk to it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ipip-ctl", version, after_help = EXIT_CODES, subcommand_required = true)]
+pub struct Cli {
+    /// The daemon's socket
+    #[arg(long, global = true, value_name = "PATH", env = "IPIP_SOCKET", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+    /// Write JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Run the daemon: set up the tunnels of the configuration file, and serve the socket
+    Daemon(DaemonArgs),
+    /// Add a tunnel
+    Add(TunnelSpec),
+    /// Remove a tunnel
+    Remove {
+        /// Name of the tunnel's interface
+        name: String,
+    },
+    /// List the tunnels
+    Print {
+        /// Every property, and the traffic by tier
+        form: Option<Form>,
+    },
+    /// Show how the daemon does, and the interfaces that it is attached to
+    Status,
+}
+
+/// How much to print of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Every property, and the traffic by tier
+    Detail,
+}
+
+/// Where the daemon finds and keeps its things.
+#[derive(Clone, Debug, Args)]
+pub struct DaemonArgs {
+    /// Configuration file [default: /etc/ipip/ipip.toml, or ipip.toml in --state-dir if that is given]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of the daemon's state [default: /var/lib/ipip]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Directory in the BPF file system for maps and links
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_DIR)]
+    pub pin_dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("ipip-ctl").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn add_reads_every_property() {
+        let cli = parse(
+            "add ipip1 --local-address 10.0.0.1 --remote-address 10.0.0.2 --mtu 1400 --dscp 46 --dont-fragment inherit \
+             --clamp-tcp-mss no --allow-fast-path no --disabled yes --keepalive 0 --comment x --json --socket /s",
+        )
+        .unwrap();
+        assert!(cli.json && cli.socket.as_os_str() == "/s");
+        let Verb::Add(spec) = cli.verb else { panic!("not add") };
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), TunnelSpec::PROPERTIES.len());
+        assert_eq!(json["mtu"], 1400);
+        assert_eq!(json["clamp-tcp-mss"], "no");
+    }
+
+    #[test]
+    fn usage_errors_exit_with_2() {
+        for line in ["", "fly", "add --mtu", "remove", "print short", "add --colour red"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_documents_the_exit_codes() {
+        assert!(Cli::command().render_help().to_string().contains("Exit codes:"));
+    }
+}

@@ -1,0 +1,68 @@
+//! One file a verb. Here is where each leads, and the only place that makes an exit code of a failure.
+
+mod add;
+mod daemon;
+mod print;
+mod remove;
+mod status;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::api::protocol::Reply;
+use crate::cli::{Cli, Verb};
+use crate::failure::{Failure, FailureKind};
+use crate::report::Report;
+
+/// Runs one command line, the program's name first, and gives its exit code.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, json),
+    };
+    let report = Report::new(cli.json);
+    match run(cli, report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure, report),
+    }
+}
+
+fn run(cli: Cli, report: Report) -> Result<(), Failure> {
+    match cli.verb {
+        Verb::Daemon(arguments) => daemon::run(arguments, cli.socket),
+        Verb::Add(spec) => add::run(spec, &cli.socket, report),
+        Verb::Remove { name } => remove::run(name, &cli.socket, report),
+        Verb::Print { form } => print::run(form, &cli.socket, report),
+        Verb::Status => status::run(&cli.socket, report),
+    }
+}
+
+/// Help and version are no errors; what clap refuses is one line for programs, and clap's own text for people.
+fn refuse(error: &clap::Error, json: bool) -> ExitCode {
+    if error.use_stderr() && json {
+        let text = error.to_string();
+        let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::new(FailureKind::Usage, cause).with_hint("see ipip-ctl --help");
+        return fail(&failure, Report::new(true));
+    }
+    // Nothing is left to tell anybody if the terminal is gone.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FailureKind::Usage.exit_code()))
+}
+
+fn fail(failure: &Failure, report: Report) -> ExitCode {
+    report.failure(failure);
+    ExitCode::from(failure.kind.exit_code())
+}
+
+/// The daemon answered something that was not asked.
+fn unexpected(reply: &Reply) -> Failure {
+    let what = serde_json::to_string(reply).unwrap_or_default();
+    let start: String = what.chars().take(80).collect();
+    Failure::new(FailureKind::Failed, format!("the daemon answered something else: {start}"))
+        .with_hint("restart the daemon, so that it has the version of ipip-ctl")
+}

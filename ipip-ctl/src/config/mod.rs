@@ -1,0 +1,17 @@
+//! The configuration file: TOML with the property names of the command line.
+//!
+//! ```toml
+//! interfaces = ["eth0"]          # left out: every Ethernet interface that is up
+//!
+//! [[tunnel]]
+//! name = "ipip1"
+//! local-address = "198.51.100.1"
+//! remote-address = "203.0.113.2"
+//! ```
+
+mod file;
+mod read;
+mod suggest;
+
+pub use self::file::ConfigFile;
+pub use self::read::Config;

@@ -1,0 +1,198 @@
+//! From the file's text to a checked table of tunnels; each refusal says in which line and column it is.
+//!
+//! No value is repeated but one of a known property: what is written beside a key that this version does not
+//! know may be a secret.
+
+use std::collections::HashSet;
+use std::fmt::{self, Display};
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml_edit::{ArrayOfTables, Document, Item, Table, Value};
+
+use super::suggest::suggest;
+use crate::failure::{Failure, FailureKind};
+use crate::spec::TunnelSpec;
+use crate::table::{TunnelTable, free_name};
+use crate::tunnel::Tunnel;
+
+/// The keys of the list of tunnels; the first is the one to write.
+pub(super) const TUNNEL_KEYS: [&str; 2] = ["tunnel", "tunnels"];
+const TOP_KEYS: [&str; 3] = ["interfaces", TUNNEL_KEYS[0], TUNNEL_KEYS[1]];
+
+/// What a configuration file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The interfaces to attach to; `None` is every Ethernet interface that is up.
+    pub interfaces: Option<Vec<String>>,
+    /// The tunnels in their order.
+    pub tunnels: TunnelTable,
+}
+
+impl Config {
+    /// Reads the text of a configuration file; `origin` is where it is from.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its line and column.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, Failure> {
+        let source = Source { text, origin };
+        let document = Document::parse(text).map_err(|error| {
+            source.at(error.span(), usage(format!("not TOML: {}", error.message().replace('\n', ", "))))
+        })?;
+        for (name, _) in document.as_table() {
+            if !TOP_KEYS.contains(&name) {
+                return Err(source.at(key_span(document.as_table(), name), unknown_key(name, &TOP_KEYS)));
+            }
+        }
+        let interfaces =
+            document.as_table().get(TOP_KEYS[0]).map(|item| interfaces(item, &source)).transpose()?;
+        let mut config = Self { interfaces, tunnels: TunnelTable::default() };
+        let Some(tables) = tunnel_tables(document.as_table(), &source)? else { return Ok(config) };
+        for (table, name) in tables.iter().zip(names(tables)) {
+            config.insert(table, name, &source)?;
+        }
+        Ok(config)
+    }
+
+    /// Reads a configuration file; one that is absent is empty.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or something in it is wrong.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        Self::parse(&read_text(path)?.unwrap_or_default(), path)
+    }
+
+    fn insert(&mut self, table: &Table, name: String, source: &Source<'_>) -> Result<(), Failure> {
+        for (key, _) in table {
+            if !TunnelSpec::PROPERTIES.contains(&key) {
+                return Err(source.at(key_span(table, key), unknown_property(key)));
+            }
+        }
+        let value = Value::InlineTable(table.clone().into_inline_table());
+        let mut spec = TunnelSpec::deserialize(value.into_deserializer())
+            .map_err(|error| source.at(error.span().or(table.span()), usage(error.message())))?;
+        spec.name = Some(name);
+        let tunnel = Tunnel::check(spec).map_err(|wrong| {
+            let span = key_span(table, wrong.property).or_else(|| table.span());
+            source.at(span, wrong.failure)
+        })?;
+        self.tunnels.insert(tunnel).map_err(|failure| source.at(table.span(), failure))
+    }
+}
+
+/// Reads a file's text; `None` if there is no such file.
+pub(super) fn read_text(path: &Path) -> Result<Option<String>, Failure> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(format!("reading {}", path.display()), &error)),
+    }
+}
+
+/// The name of each tunnel in the file: as written, or the next that is free in all of the file.
+pub(super) fn names(tables: &ArrayOfTables) -> Vec<String> {
+    let written = |table: &Table| table.get("name").map(|item| item.as_str().unwrap_or_default().to_owned());
+    let mut taken: HashSet<String> = tables.iter().filter_map(written).collect();
+    tables
+        .iter()
+        .map(|table| {
+            written(table).unwrap_or_else(|| {
+                let name = free_name(|name| taken.contains(name));
+                taken.insert(name.clone());
+                name
+            })
+        })
+        .collect()
+}
+
+fn tunnel_tables<'a>(top: &'a Table, source: &Source<'_>) -> Result<Option<&'a ArrayOfTables>, Failure> {
+    let [Some(item), other] = TUNNEL_KEYS.map(|key| top.get(key)) else {
+        return Ok(top
+            .get(TUNNEL_KEYS[1])
+            .map(|item| as_tables(item, TUNNEL_KEYS[1], source))
+            .transpose()?);
+    };
+    if other.is_some() {
+        let failure = usage("tunnels: the file has both [[tunnel]] and [[tunnels]]");
+        return Err(
+            source.at(key_span(top, TUNNEL_KEYS[1]), failure.with_hint("write [[tunnel]] everywhere"))
+        );
+    }
+    as_tables(item, TUNNEL_KEYS[0], source).map(Some)
+}
+
+fn as_tables<'a>(item: &'a Item, key: &str, source: &Source<'_>) -> Result<&'a ArrayOfTables, Failure> {
+    item.as_array_of_tables().ok_or_else(|| {
+        let failure = usage(format!("{key}: not a list of tables"));
+        source.at(item.span(), failure.with_hint(format!("begin each tunnel with a line [[{key}]]")))
+    })
+}
+
+fn interfaces(item: &Item, source: &Source<'_>) -> Result<Vec<String>, Failure> {
+    let names = item.as_array().and_then(|array| {
+        array.iter().map(|value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect()
+    });
+    names.ok_or_else(|| {
+        let failure = usage("interfaces: not a list of names");
+        source.at(item.span(), failure.with_hint("write interfaces = [\"eth0\"], or leave it out"))
+    })
+}
+
+fn unknown_property(key: &str) -> Failure {
+    if key == "ipsec-secret" {
+        return Failure::new(FailureKind::Unsupported, "ipsec-secret: encryption is not in this version")
+            .with_hint("leave it out, and set up IPsec beside the tunnel");
+    }
+    unknown_key(key, &TunnelSpec::PROPERTIES)
+}
+
+fn unknown_key(key: &str, known: &[&str]) -> Failure {
+    let failure = usage(format!("unknown key `{key}`"));
+    match suggest(key, known) {
+        Some(meant) => failure.with_hint(format!("did you mean `{meant}`?")),
+        None => failure.with_hint(format!("known are {}", known.join(", "))),
+    }
+}
+
+fn key_span(table: &Table, name: &str) -> Option<Range<usize>> {
+    table.key(name).and_then(toml_edit::Key::span)
+}
+
+fn usage(message: impl Display) -> Failure {
+    Failure::new(FailureKind::Usage, message)
+}
+
+/// A text and where it is from.
+struct Source<'a> {
+    text: &'a str,
+    origin: &'a Path,
+}
+
+impl Source<'_> {
+    /// Says in which line and column it happened.
+    fn at(&self, span: Option<Range<usize>>, failure: Failure) -> Failure {
+        let before = span.and_then(|span| self.text.get(..span.start));
+        failure.within(Place { origin: self.origin, before })
+    }
+}
+
+struct Place<'a> {
+    origin: &'a Path,
+    before: Option<&'a str>,
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.origin.display())?;
+        let Some(before) = self.before else { return Ok(()) };
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+        write!(f, ":{line}:{column}")
+    }
+}

@@ -1,0 +1,12 @@
+//! The daemon and the command line of the ipip tunnel dataplane, as a library for `main.rs` and the tests.
+
+pub mod api;
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod daemon;
+pub mod failure;
+pub mod report;
+pub mod spec;
+pub mod table;
+pub mod tunnel;

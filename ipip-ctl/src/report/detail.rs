@@ -1,0 +1,59 @@
+//! `print detail`: every property, then the traffic of each tier, then what was refused.
+
+use std::fmt::Write;
+
+use super::{LEGEND, flag};
+use crate::api::protocol::{TierTraffic, TunnelView};
+use crate::spec::Word;
+
+pub(super) fn text(tunnels: &[TunnelView]) -> String {
+    let mut text = LEGEND.to_owned();
+    for (number, tunnel) in tunnels.iter().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = write_tunnel(&mut text, number, tunnel);
+    }
+    text
+}
+
+fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::fmt::Result {
+    write!(text, "{number:>2} {}", flag(tunnel))?;
+    if !tunnel.comment.is_empty() {
+        write!(text, " ;;; {}\n    ", tunnel.comment)?;
+    }
+    write!(text, " name={} local-address={}", tunnel.name, tunnel.local_address)?;
+    write!(text, " remote-address={} mtu={}", tunnel.remote_address, Word::from(tunnel.mtu))?;
+    if let Some(bytes) = tunnel.actual_mtu {
+        write!(text, " actual-mtu={bytes}")?;
+    }
+    write!(text, "\n     dscp={}", Word::from(tunnel.dscp))?;
+    write!(text, " dont-fragment={}", Word::from(tunnel.dont_fragment))?;
+    write!(text, " clamp-tcp-mss={} keepalive={}", yes_no(tunnel.clamp_tcp_mss), tunnel.keepalive)?;
+    write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
+    writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))?;
+    if !tunnel.reason.is_empty() {
+        writeln!(text, "     reason={:?}", tunnel.reason)?;
+    }
+    for (tier, traffic) in
+        [("xdp", tunnel.traffic.xdp), ("tc", tunnel.traffic.tc), ("daemon", tunnel.traffic.daemon)]
+    {
+        write_traffic(text, tier, traffic)?;
+    }
+    for refused in &tunnel.refused {
+        writeln!(
+            text,
+            "     refused tier={} reason={} packets={}",
+            refused.tier, refused.reason, refused.packets
+        )?;
+    }
+    Ok(())
+}
+
+fn write_traffic(text: &mut String, tier: &str, traffic: TierTraffic) -> std::fmt::Result {
+    write!(text, "     traffic tier={tier}")?;
+    write!(text, " sent-packets={} sent-bytes={}", traffic.sent_packets, traffic.sent_bytes)?;
+    writeln!(text, " received-packets={} received-bytes={}", traffic.received_packets, traffic.received_bytes)
+}
+
+fn yes_no(truth: bool) -> &'static str {
+    if truth { "yes" } else { "no" }
+}

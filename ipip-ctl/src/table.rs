@@ -1,0 +1,186 @@
+//! The tunnels of a host in their order, and the rules that hold across them: a name is taken once, and so is
+//! a pair of local and remote address, because nothing else in a packet tells two tunnels apart.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+use crate::failure::{Failure, FailureKind};
+use crate::tunnel::Tunnel;
+
+/// The prefix of names that are given to tunnels without one.
+const NAME_PREFIX: &str = "ipip";
+
+/// An ordered list of tunnels without duplicates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TunnelTable {
+    tunnels: Vec<Tunnel>,
+    names: HashSet<String>,
+    ends: HashSet<(Option<Ipv4Addr>, Ipv4Addr)>,
+}
+
+impl TunnelTable {
+    /// Appends a tunnel.
+    ///
+    /// # Errors
+    ///
+    /// A [`FailureKind::Conflict`] if its name or its pair of addresses is taken; the table is unchanged then.
+    pub fn insert(&mut self, tunnel: Tunnel) -> Result<(), Failure> {
+        if self.names.contains(&tunnel.name) {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("tunnel {}: there is a tunnel of this name already", tunnel.name),
+            )
+            .with_hint("choose another name, or remove that one first"));
+        }
+        if let Some(other) = self.with_ends(tunnel.local, tunnel.remote) {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!(
+                    "tunnel {}: {} has the same local-address {} and remote-address {}",
+                    tunnel.name,
+                    other.name,
+                    tunnel.local.unwrap_or(Ipv4Addr::UNSPECIFIED),
+                    tunnel.remote,
+                ),
+            )
+            .with_hint(format!("use {}, or set another local-address", other.name)));
+        }
+        self.names.insert(tunnel.name.clone());
+        self.ends.insert((tunnel.local, tunnel.remote));
+        self.tunnels.push(tunnel);
+        Ok(())
+    }
+
+    /// Takes a tunnel out.
+    ///
+    /// # Errors
+    ///
+    /// A [`FailureKind::NotFound`] if there is none of this name.
+    pub fn remove(&mut self, name: &str) -> Result<Tunnel, Failure> {
+        let at = self.tunnels.iter().position(|tunnel| tunnel.name == name).ok_or_else(|| unknown(name))?;
+        let tunnel = self.tunnels.remove(at);
+        self.names.remove(name);
+        self.ends.remove(&(tunnel.local, tunnel.remote));
+        Ok(tunnel)
+    }
+
+    /// Finds a tunnel by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tunnel> {
+        self.tunnels.iter().find(|tunnel| tunnel.name == name)
+    }
+
+    /// Walks through the tunnels in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tunnel> {
+        self.tunnels.iter()
+    }
+
+    /// The number of tunnels.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tunnels.len()
+    }
+
+    /// Whether there is no tunnel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tunnels.is_empty()
+    }
+
+    /// Finds the first of ipip1, ipip2, ... that neither a tunnel has nor `is_taken` claims.
+    #[must_use]
+    pub fn free_name(&self, is_taken: impl Fn(&str) -> bool) -> String {
+        free_name(|name| self.names.contains(name) || is_taken(name))
+    }
+
+    fn with_ends(&self, local: Option<Ipv4Addr>, remote: Ipv4Addr) -> Option<&Tunnel> {
+        self.ends
+            .contains(&(local, remote))
+            .then(|| self.tunnels.iter().find(|tunnel| tunnel.local == local && tunnel.remote == remote))
+            .flatten()
+    }
+}
+
+impl<'a> IntoIterator for &'a TunnelTable {
+    type Item = &'a Tunnel;
+    type IntoIter = std::slice::Iter<'a, Tunnel>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Finds the first of ipip1, ipip2, ... that is free.
+pub(crate) fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
+    let mut number = 1_u64;
+    loop {
+        let name = format!("{NAME_PREFIX}{number}");
+        if !is_taken(&name) {
+            return name;
+        }
+        number += 1;
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::new(FailureKind::NotFound, format!("tunnel {name}: there is no tunnel of this name"))
+        .with_hint("`ipip-ctl print` lists the tunnels")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TunnelSpec;
+
+    fn tunnel(name: &str, local: &str, remote: &str) -> Tunnel {
+        Tunnel::try_from(TunnelSpec {
+            name: Some(name.into()),
+            local_address: Some(local.into()),
+            remote_address: Some(remote.into()),
+            ..TunnelSpec::default()
+        })
+        .unwrap()
+    }
+
+    fn table() -> TunnelTable {
+        let mut table = TunnelTable::default();
+        table.insert(tunnel("ipip1", "10.0.0.1", "10.0.0.2")).unwrap();
+        table.insert(tunnel("ipip3", "0.0.0.0", "10.0.0.3")).unwrap();
+        table
+    }
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let mut table = table();
+        let failure = table.insert(tunnel("ipip1", "10.0.0.1", "10.0.0.9")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Conflict);
+        assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn a_pair_of_addresses_is_taken_once() {
+        let mut table = table();
+        let failure = table.insert(tunnel("a", "10.0.0.1", "10.0.0.2")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Conflict);
+        assert!(failure.message.contains("ipip1"), "{failure}");
+        assert!(table.insert(tunnel("b", "0.0.0.0", "10.0.0.3")).is_err());
+        table.insert(tunnel("c", "10.0.0.1", "10.0.0.3")).unwrap();
+        table.insert(tunnel("d", "10.0.0.4", "10.0.0.2")).unwrap();
+    }
+
+    #[test]
+    fn removal_frees_name_and_addresses() {
+        let mut table = table();
+        assert_eq!(table.remove("ipip1").unwrap().name, "ipip1");
+        assert_eq!(table.remove("ipip1").unwrap_err().kind, FailureKind::NotFound);
+        table.insert(tunnel("ipip1", "10.0.0.1", "10.0.0.2")).unwrap();
+        let order: Vec<&str> = table.iter().map(|tunnel| tunnel.name.as_str()).collect();
+        assert_eq!(order, ["ipip3", "ipip1"]);
+    }
+
+    #[test]
+    fn free_name_skips_tunnels_and_other_interfaces() {
+        assert_eq!(table().free_name(|_| false), "ipip2");
+        assert_eq!(table().free_name(|name| name == "ipip2"), "ipip4");
+    }
+}
