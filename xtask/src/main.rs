@@ -6,10 +6,13 @@
 
 mod apt;
 mod build;
+mod docs;
 mod kernel;
+mod licences;
 mod linker;
 mod lint;
 mod object_shape;
+mod python;
 mod run;
 mod setup;
 mod sh;
@@ -45,6 +48,8 @@ enum Command {
     Test(test::Args),
     /// Checks format, lints, docs, licences, spelling, and the shape of the eBPF object
     Lint,
+    /// Writes the documents that are made from the code
+    Docs(docs::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +65,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Lint => lint::run(),
+        Command::Docs(args) => docs::run(&args),
     };
     done.unwrap_or_else(|error| {
         // Not `{error:?}`: with RUST_BACKTRACE set, that buries the words to act on under a page of addresses.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::apt;
 use crate::build::{Built, OBJECT_VARIABLE};
 use crate::kernel::{self, Kernel, Wanted};
 use crate::sh::{self, Step};
 use crate::tally::Tally;
+use crate::{apt, python};
 
 /// The oldest kernel that is supported, and the one where everything works.
 const KERNELS: [Wanted; 2] =
@@ -27,7 +27,8 @@ const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs test programs on every kernel, in one boot each.
 pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Result<Tally> {
-    let vng = virtme()?;
+    apt::ensure(&["qemu-system-x86", "file"], "booting other kernels")?;
+    let vng = python::tool(&kernel::folder().join("venv"), VIRTME, "vng")?;
     let mut tally = Tally::default();
     for wanted in KERNELS {
         let kernel = kernel::get(wanted)?;
@@ -50,27 +51,6 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
     Ok(tally)
 }
 
-/// Returns the virtme-ng under `target/vm`; installs it and QEMU the first time.
-fn virtme() -> Result<PathBuf> {
-    apt::ensure(&["qemu-system-x86", "python3-venv", "kmod", "file"], "booting other kernels")?;
-    let home = kernel::folder().join("venv");
-    let vng = home.join("bin/vng");
-    if sh::answer(Command::new(&vng).arg("--version")).is_some() {
-        return Ok(vng);
-    }
-    fs::create_dir_all(kernel::folder()).context("creating target/vm")?;
-    let step = Step { what: "making a place for virtme-ng", about: "about 5 s", limit: None };
-    // The system's python by its path: version managers put others first in PATH.
-    step.run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-    let step = Step {
-        what: "installing virtme-ng (once)",
-        about: "about 5 s",
-        limit: Some(Duration::from_mins(10)),
-    };
-    step.run(Command::new(home.join("bin/pip")).args(["install", VIRTME]))?;
-    Ok(vng)
-}
-
 /// Returns the command that boots a kernel; virtme-ng finds the modules beside it.
 fn boot(vng: &Path, kernel: &Kernel, share: &Path, script: &Path) -> Command {
     let mut command = Command::new(vng);
@@ -88,7 +68,8 @@ fn boot(vng: &Path, kernel: &Kernel, share: &Path, script: &Path) -> Command {
 /// Returns what the guest does: prepare what a booted Debian has, run each program, and leave its status in a file.
 fn guest_script(share: &Path, built: &Built, binaries: &[PathBuf], filters: &[String]) -> String {
     let share = share.display();
-    let filters: String = filters.iter().map(|word| format!(" '{word}'")).collect();
+    let filters: Vec<String> = filters.iter().map(|word| format!("'{word}'")).collect();
+    let filters = filters.join(" ");
     let mut script = format!(
         "uname -r >{share}/kernel.txt\nmount -t bpf bpf /sys/fs/bpf\nmodprobe veth\nmodprobe tun\n\
          ip link set lo up\nexport {OBJECT_VARIABLE}={} IPIP_CTL={} IPIP_REQUIRE=1 IPIP_SKIP_LOG={share}/skipped.txt\n\
@@ -100,7 +81,7 @@ fn guest_script(share: &Path, built: &Built, binaries: &[PathBuf], filters: &[St
     for binary in binaries {
         let name = name_of(binary);
         let line = format!(
-            "cd {}\n{} --test-threads=1{filters} >{share}/{name}.txt 2>&1\necho $? >{share}/{name}.status\n",
+            "cd {}\n{} --test-threads=1 {filters} >{share}/{name}.txt 2>&1\necho $? >{share}/{name}.status\n",
             sh::root().join("tests").display(),
             binary.display()
         );
