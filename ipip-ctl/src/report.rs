@@ -24,7 +24,7 @@ impl Report {
         Self { json }
     }
 
-    /// Reports that a tunnel was added; people learn its name only from the list, as after any quiet command.
+    /// Reports that a tunnel was added, by the name that the daemon may have chosen.
     ///
     /// # Errors
     ///
@@ -110,3 +110,6 @@ fn flag(tunnel: &TunnelView) -> char {
         'I'
     }
 }
+
+#[cfg(test)]
+mod tests;

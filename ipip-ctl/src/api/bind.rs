@@ -18,7 +18,11 @@ const GROUP: &str = "ipip";
 ///
 /// # Errors
 ///
-/// Somebody serves it, something else is there, or the system refuses. Outside of a tokio runtime it fails too.
+/// Somebody serves it, something else is there, or the system refuses.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
 pub fn bind(path: &Path) -> Result<UnixListener, Failure> {
     let failed = |error: io::Error| Failure::io(format!("socket {}", path.display()), &error);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

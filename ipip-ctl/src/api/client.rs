@@ -31,33 +31,30 @@ pub fn call(path: &Path, request: &Request) -> Result<Reply, Failure> {
 fn exchange(mut stream: &UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    match stream.write_all(line) {
-        // A daemon that turns clients away says why before it closes.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
-        _ => {}
-    }
+    // A daemon that turns clients away says why before it closes.
+    stream.write_all(line).or_else(|error| if is_hang_up(&error) { Ok(()) } else { Err(error) })?;
     let mut answer = Vec::new();
-    BufReader::new(stream).read_until(b'\n', &mut answer).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "no answer within 30 s"),
-        _ => error,
-    })?;
-    Ok(answer)
+    match BufReader::new(stream).read_until(b'\n', &mut answer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs())))
+        }
+        Err(error) if !is_hang_up(&error) => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn unreachable(path: &Path, error: &io::Error) -> Failure {
     let socket = path.display();
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(FailureKind::NoPermission, format!("socket {socket}: {error}"))
-                .with_hint("run it as root, or as a member of the group ipip")
-        }
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            Failure::new(FailureKind::NoDaemon, format!("no daemon serves {socket}: {error}"))
-                .with_hint("start one with `ipip-ctl daemon`, or name its socket with --socket")
-        }
-        _ => Failure::new(FailureKind::NoDaemon, format!("socket {socket}: {error}"))
-            .with_hint("name the daemon's socket with --socket"),
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return Failure::new(FailureKind::NoPermission, format!("socket {socket}: {error}"))
+            .with_hint("run it as root, or as a member of the group ipip");
     }
+    Failure::new(FailureKind::NoDaemon, format!("no daemon serves {socket}: {error}"))
+        .with_hint("start one with `ipip-ctl daemon`, or name its socket with --socket")
 }
 
 #[cfg(test)]

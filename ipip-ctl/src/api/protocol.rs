@@ -15,6 +15,7 @@ pub const PROTOCOL: u32 = 1;
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a request is made and taken once")]
 pub enum Request {
     /// Set up a tunnel and write it to the configuration file.
     Add {
@@ -58,6 +59,7 @@ pub enum Reply {
 /// A tunnel and how it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub struct TunnelView {
     /// The interface's name.
     pub name: String,
@@ -248,3 +250,6 @@ fn bad_answer(error: &serde_json::Error) -> Failure {
     Failure::new(FailureKind::Failed, format!("answer: not understood: {error}"))
         .with_hint("is this the socket of an ipip daemon?")
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! A client can neither fill the memory nor hold a place for ever: lines, clients and waits have limits.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ async fn serve_patiently(listener: UnixListener, calls: mpsc::Sender<Call>, pati
                     drop(place);
                 });
             }
-            Err(_) => turn_away(&stream),
+            Err(_) => turn_away(stream),
         }
     }
 }
@@ -116,7 +117,7 @@ enum Line {
     End,
 }
 
-async fn read_line(input: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Line> {
+async fn read_line(input: &mut BufReader<OwnedReadHalf>) -> io::Result<Line> {
     let mut line = Vec::new();
     let limit = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
     input.take(limit).read_until(b'\n', &mut line).await?;
@@ -137,11 +138,15 @@ async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Result<Reply, Fail
     answered.await.map_err(|_| stopping())?
 }
 
-fn turn_away(stream: &UnixStream) {
+/// The line is short and the socket's buffer empty, so that this does not wait for the client.
+fn turn_away(stream: UnixStream) {
     let failure = Failure::new(FailureKind::Failed, format!("the daemon has {CLIENTS_MAX} clients already"))
         .with_hint("try again in a moment");
     let line = write_reply(Err(failure)).unwrap_or_default();
-    if let Err(error) = stream.try_write(line.as_bytes()) {
+    if let Err(error) = stream.into_std().and_then(|mut stream| stream.write_all(line.as_bytes())) {
         log::debug!("turning a client away: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::read::{Config, TUNNEL_KEYS, names, read_text};
 use crate::failure::{Failure, FailureKind};
-use crate::spec::{TunnelSpec, Word};
+use crate::spec::TunnelSpec;
 
 /// The mode of a file that was not there before.
 const NEW_FILE_MODE: u32 = 0o640;
@@ -47,18 +47,14 @@ impl ConfigFile {
         pin_names(&mut document);
         let key = TUNNEL_KEYS.into_iter().find(|key| document.contains_key(key)).unwrap_or(TUNNEL_KEYS[0]);
         let mut table = to_table(spec)?;
-        if !document.as_table().is_empty() {
-            // A comment at the end of the file would otherwise slide below the new tunnel.
-            let comment = document.trailing().as_str().unwrap_or_default().trim_end().to_owned();
-            let gap = if comment.is_empty() { "\n".to_owned() } else { format!("{comment}\n\n") };
-            table.decor_mut().set_prefix(gap);
-            document.set_trailing("");
-        } else if let Some(comment) =
-            document.trailing().as_str().map(str::trim_end).filter(|text| !text.is_empty())
-        {
-            table.decor_mut().set_prefix(format!("{comment}\n\n"));
-            document.set_trailing("");
-        }
+        // A comment at the end of the file would otherwise slide below the new tunnel.
+        let comment = document.trailing().as_str().unwrap_or_default().trim_end().to_owned();
+        table.decor_mut().set_prefix(match (document.as_table().is_empty(), comment.is_empty()) {
+            (true, true) => String::new(),
+            (false, true) => "\n".to_owned(),
+            (_, false) => format!("{comment}\n\n"),
+        });
+        document.set_trailing("");
         let item = document.entry(key).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         if let Some(tables) = item.as_array_of_tables_mut() {
             tables.push(table);
@@ -134,14 +130,12 @@ fn to_table(spec: &TunnelSpec) -> Result<Table, Failure> {
     let mut table = Table::new();
     for property in TunnelSpec::PROPERTIES {
         let Some(written) = properties.get(property) else { continue };
-        // Text stays text even where it looks like a number: a tunnel's name or comment may be "5".
-        let item = match written.as_str() {
-            Some(text) => value(text),
-            None => match serde_json::from_value(written.clone()).map_err(refused)? {
-                Word::Number(number) => value(number),
-                Word::Truth(truth) => value(truth),
-                Word::Text(text) => value(text),
-            },
+        let item = if let Some(text) = written.as_str() {
+            value(text)
+        } else if let Some(number) = written.as_i64() {
+            value(number)
+        } else {
+            value(written.as_bool().unwrap_or_default())
         };
         table.insert(property, item);
     }
@@ -157,7 +151,12 @@ fn comment_of_others(table: &Table) -> String {
 }
 
 fn join(kept: &str, own: &str) -> String {
-    if kept.is_empty() { own.to_owned() } else { format!("{kept}\n{}", own.trim_start_matches('\n')) }
+    let own = own.trim_start_matches('\n');
+    match (kept.is_empty(), own.is_empty()) {
+        (true, _) => own.to_owned(),
+        (false, true) => kept.to_owned(),
+        (false, false) => format!("{kept}\n{own}"),
+    }
 }
 
 /// Puts a new text in the file's place in one step, with the old one's mode and owner.
@@ -186,3 +185,6 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     temporary.persist(&path).map_err(|error| error.error)?;
     File::open(directory)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use super::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
 use crate::table::{TunnelTable, free_name};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{NAME_MAX, Tunnel};
 
 /// The keys of the list of tunnels; the first is the one to write.
 pub(super) const TUNNEL_KEYS: [&str; 2] = ["tunnel", "tunnels"];
@@ -76,7 +76,7 @@ impl Config {
         }
         let value = Value::InlineTable(table.clone().into_inline_table());
         let mut spec = TunnelSpec::deserialize(value.into_deserializer())
-            .map_err(|error| source.at(error.span().or(table.span()), usage(error.message())))?;
+            .map_err(|error| unreadable(table, &error, source))?;
         spec.name = Some(name);
         let tunnel = Tunnel::check(spec).map_err(|wrong| {
             let span = key_span(table, wrong.property).or_else(|| table.span());
@@ -112,19 +112,13 @@ pub(super) fn names(tables: &ArrayOfTables) -> Vec<String> {
 }
 
 fn tunnel_tables<'a>(top: &'a Table, source: &Source<'_>) -> Result<Option<&'a ArrayOfTables>, Failure> {
-    let [Some(item), other] = TUNNEL_KEYS.map(|key| top.get(key)) else {
-        return Ok(top
-            .get(TUNNEL_KEYS[1])
-            .map(|item| as_tables(item, TUNNEL_KEYS[1], source))
-            .transpose()?);
-    };
-    if other.is_some() {
-        let failure = usage("tunnels: the file has both [[tunnel]] and [[tunnels]]");
-        return Err(
-            source.at(key_span(top, TUNNEL_KEYS[1]), failure.with_hint("write [[tunnel]] everywhere"))
-        );
+    let mut written = TUNNEL_KEYS.into_iter().filter_map(|key| top.get(key).map(|item| (key, item)));
+    let Some((key, item)) = written.next() else { return Ok(None) };
+    if let Some((other, _)) = written.next() {
+        let failure = usage(format!("the file has both [[{key}]] and [[{other}]]"));
+        return Err(source.at(key_span(top, other), failure.with_hint(format!("write [[{key}]] everywhere"))));
     }
-    as_tables(item, TUNNEL_KEYS[0], source).map(Some)
+    as_tables(item, key, source).map(Some)
 }
 
 fn as_tables<'a>(item: &'a Item, key: &str, source: &Source<'_>) -> Result<&'a ArrayOfTables, Failure> {
@@ -135,13 +129,31 @@ fn as_tables<'a>(item: &'a Item, key: &str, source: &Source<'_>) -> Result<&'a A
 }
 
 fn interfaces(item: &Item, source: &Source<'_>) -> Result<Vec<String>, Failure> {
+    let is_name = |name: &&str| !name.is_empty() && name.len() <= NAME_MAX;
     let names = item.as_array().and_then(|array| {
-        array.iter().map(|value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect()
+        array.iter().map(|value| value.as_str().filter(is_name).map(str::to_owned)).collect()
     });
     names.ok_or_else(|| {
-        let failure = usage("interfaces: not a list of names");
+        let failure = usage("interfaces: not a list of names of interfaces");
         source.at(item.span(), failure.with_hint("write interfaces = [\"eth0\"], or leave it out"))
     })
+}
+
+/// A value of a type that the property never has.
+fn unreadable(table: &Table, error: &toml_edit::de::Error, source: &Source<'_>) -> Failure {
+    let holds = |item: &Item| {
+        item.span()
+            .zip(error.span())
+            .is_some_and(|(all, part)| all.start <= part.start && part.end <= all.end)
+    };
+    let Some((key, _)) = table.iter().find(|(_, item)| holds(item)) else {
+        return source.at(table.span(), usage(error.message()));
+    };
+    let failure = usage(format!("{key}: {}", error.message()));
+    source.at(
+        key_span(table, key),
+        failure.with_hint("`ipip-ctl add --help` lists the values of each property"),
+    )
 }
 
 fn unknown_property(key: &str) -> Failure {
@@ -196,3 +208,6 @@ impl Display for Place<'_> {
         write!(f, ":{line}:{column}")
     }
 }
+
+#[cfg(test)]
+mod tests;

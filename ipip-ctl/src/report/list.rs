@@ -6,6 +6,7 @@ use comfy_table::{Table, TableStyle};
 
 use super::{LEGEND, flag};
 use crate::api::protocol::TunnelView;
+use crate::spec::Word;
 
 const HEADER: [&str; 7] = ["#", "", "NAME", "MTU", "LOCAL-ADDRESS", "REMOTE-ADDRESS", ""];
 
@@ -17,7 +18,7 @@ pub(super) fn text(tunnels: &[TunnelView]) -> String {
             number.to_string(),
             flag(tunnel).to_string(),
             tunnel.name.clone(),
-            tunnel.actual_mtu.map_or_else(String::new, |bytes| bytes.to_string()),
+            tunnel.actual_mtu.map_or_else(|| Word::from(tunnel.mtu).to_string(), |bytes| bytes.to_string()),
             tunnel.local_address.clone(),
             tunnel.remote_address.clone(),
             tunnel.reason.clone(),

@@ -1,0 +1,95 @@
+use super::*;
+
+fn view() -> TunnelView {
+    TunnelView {
+        name: "ipip1".into(),
+        local_address: "0.0.0.0".into(),
+        remote_address: "203.0.113.2".into(),
+        mtu: Mtu::Auto,
+        actual_mtu: Some(1480),
+        dscp: Dscp::Fixed(46),
+        dont_fragment: DontFragment::No,
+        clamp_tcp_mss: true,
+        keepalive: "0".into(),
+        allow_fast_path: true,
+        disabled: false,
+        comment: String::new(),
+        running: true,
+        reason: String::new(),
+        traffic: Traffic::default(),
+        refused: vec![Refused { tier: "xdp".into(), reason: "too-big".into(), packets: 3 }],
+    }
+}
+
+#[test]
+fn requests_survive_the_socket() {
+    let tunnel = TunnelSpec { name: Some("ipip1".into()), mtu: Some("1400".into()), ..TunnelSpec::default() };
+    for request in
+        [Request::Add { tunnel }, Request::Remove { name: "ipip1".into() }, Request::Print, Request::Status]
+    {
+        let line = write_request(&request).unwrap();
+        assert!(line.starts_with(r#"{"protocol":1,"#) && line.find('\n') == Some(line.len() - 1));
+        assert_eq!(read_request(line.as_bytes()).unwrap(), request);
+    }
+    assert_eq!(write_request(&Request::Print).unwrap(), "{\"protocol\":1,\"request\":\"print\"}\n");
+}
+
+#[test]
+fn answers_survive_the_socket() {
+    let port = PortView { name: "eth0".into(), tiers: vec!["tc".into()], reason: "XDP is occupied".into() };
+    for reply in [
+        Reply::Added { name: "ipip1".into() },
+        Reply::Removed { name: "ipip1".into() },
+        Reply::Tunnels { tunnels: vec![view()] },
+        Reply::Status(DaemonStatus { version: "0.1.0".into(), tunnels: 1, ports: vec![port] }),
+    ] {
+        let line = write_reply(Ok(reply.clone())).unwrap();
+        assert_eq!(read_reply(line.as_bytes()).unwrap(), reply);
+    }
+    let failure = Failure::new(FailureKind::Conflict, "taken\nalready").with_hint("choose another");
+    let line = write_reply(Err(failure.clone())).unwrap();
+    assert_eq!(read_reply(line.as_bytes()).unwrap_err(), failure);
+}
+
+#[test]
+fn views_have_the_property_names_of_the_file() {
+    let json = serde_json::to_value(view()).unwrap();
+    for property in TunnelSpec::PROPERTIES {
+        assert!(json.get(property).is_some(), "{property}");
+    }
+    assert_eq!(json["mtu"], "auto");
+    assert_eq!(json["actual-mtu"], 1480);
+    assert_eq!(json["dscp"], 46);
+    assert_eq!(json["dont-fragment"], "no");
+    assert_eq!(json["clamp-tcp-mss"], true);
+    assert_eq!(json["traffic"]["xdp"]["sent-packets"], 0);
+    assert_eq!(json["refused"][0]["packets"], 3);
+}
+
+#[test]
+fn other_protocols_are_refused_whatever_they_ask() {
+    let failure = read_request(br#"{"protocol":2,"request":"dance","more":1}"#).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+    assert!(failure.message.contains("protocol 2") && failure.hint.is_some(), "{failure}");
+    assert_eq!(read_reply(br#"{"protocol":2,"song":1}"#).unwrap_err().kind, FailureKind::Unsupported);
+}
+
+#[test]
+fn garbage_is_refused() {
+    for line in [
+        "",
+        "print",
+        "{}",
+        "[]",
+        r#"{"request":"print"}"#,
+        r#"{"protocol":1}"#,
+        r#"{"protocol":1,"request":"fly"}"#,
+        r#"{"protocol":1,"request":"print","more":1}"#,
+        r#"{"protocol":1,"request":{"add":{"tunnel":{"colour":"red"}}}}"#,
+        r#"{"protocol":-1,"request":"print"}"#,
+    ] {
+        assert_eq!(read_request(line.as_bytes()).unwrap_err().kind, FailureKind::Usage, "{line}");
+        assert_eq!(read_reply(line.as_bytes()).unwrap_err().kind, FailureKind::Failed, "{line}");
+    }
+    assert!(read_request(b"\xff\xfe").is_err());
+}
