@@ -21,10 +21,10 @@ pub const DEFAULT_PIN_DIR: &str = "/sys/fs/bpf/ipip";
 #[command(name = "ipip-ctl", version, after_help = EXIT_CODES, subcommand_required = true)]
 pub struct Cli {
     /// The daemon's socket
-    #[arg(long, global = true, value_name = "PATH", env = "IPIP_SOCKET", default_value = DEFAULT_SOCKET)]
+    #[arg(long, global = true, display_order = 100, value_name = "PATH", env = "IPIP_SOCKET", default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,
     /// Write JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 101)]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]

@@ -1,10 +1,12 @@
 //! Makes the daemon's socket: for root and the group `ipip`, and never in place of one that is served.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Group;
 use tokio::net::UnixListener;
@@ -13,6 +15,9 @@ use crate::failure::{Failure, FailureKind};
 
 /// The group whose members may talk to the daemon.
 const GROUP: &str = "ipip";
+/// How long to wait for another daemon that binds in the same directory.
+const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_POLL: Duration = Duration::from_millis(20);
 
 /// Listens on a socket at this path; its directory is made, and a socket that nobody serves replaced.
 ///
@@ -27,13 +32,29 @@ pub fn bind(path: &Path) -> Result<UnixListener, Failure> {
     let failed = |error: io::Error| Failure::io(format!("socket {}", path.display()), &error);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
-    // Two daemons that start at once look and bind one after the other.
-    let lock = File::open(directory).map_err(failed)?;
-    lock.lock().map_err(failed)?;
+    let _turn = take_turn(path, directory)?;
     check_free(path)?;
     let listener = listen(path, directory).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     UnixListener::from_std(listener).map_err(failed)
+}
+
+/// Holds the directory's lock, so that of two daemons that start at once, one looks after the other has bound.
+fn take_turn(path: &Path, directory: &Path) -> Result<File, Failure> {
+    let failed = |error: &io::Error| Failure::io(format!("socket {}", path.display()), error);
+    let lock = File::open(directory).map_err(|error| failed(&error))?;
+    let started = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() < TURN_MAX => sleep(TURN_POLL),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("socket {}: somebody holds a lock on its directory", path.display());
+                return Err(Failure::new(FailureKind::Conflict, message).with_hint("give another --socket"));
+            }
+        }
+    }
 }
 
 fn check_free(path: &Path) -> Result<(), Failure> {
@@ -93,6 +114,17 @@ mod tests {
         assert_eq!(bind(&path).unwrap_err().kind, FailureKind::Conflict);
         drop(listener);
         bind(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn waits_for_its_turn_but_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = File::open(directory.path()).unwrap();
+        lock.lock().unwrap();
+        let failure = bind(&directory.path().join("ipip.sock")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Conflict);
+        drop(lock);
+        bind(&directory.path().join("ipip.sock")).unwrap();
     }
 
     #[tokio::test]
