@@ -166,7 +166,10 @@ fn install_compiler() -> Result<()> {
             "nightly",
         ])) {
             Ok(()) if nightly().is_some() => return Ok(()),
-            Ok(()) => eprintln!("    that nightly is older than rustc {}", env!("CARGO_PKG_RUST_VERSION")),
+            Ok(()) => eprintln!(
+                "    but that nightly will not do: older than {}, or without the sources",
+                env!("CARGO_PKG_RUST_VERSION")
+            ),
             Err(error) => eprintln!("    so trying apt instead: {error:#}"),
         }
     }
