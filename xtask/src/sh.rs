@@ -225,3 +225,22 @@ fn send(pid: Pid, group: bool, signal: Signal) {
         let _ = Command::new("sudo").args(["-n", "kill", "-s", signal.as_str(), &pid.to_string()]).status();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signal_reaches_the_child_which_ends_as_it_likes() {
+        let script = "trap 'exit 7' TERM; sleep 0.5; kill -s TERM $PPID; sleep 0.2; sleep 5 & wait";
+        let status = show(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn child_past_its_limit_is_stopped() {
+        let child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let error = wait(child, true, Some(TICK), |_| ()).unwrap_err();
+        assert!(error.to_string().starts_with("not finished"));
+    }
+}

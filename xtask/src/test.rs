@@ -155,18 +155,21 @@ fn rooted<N: AsRef<str>>(tier: &str, names: &[N], filters: &[String], options: &
 }
 
 fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
-    // A skip is a failure unless the user says IPIP_REQUIRE=0: everything tests need has been installed by now.
-    let require = std::env::var("IPIP_REQUIRE").unwrap_or_else(|_| "1".to_owned());
     let mut variables = vec![
         (OBJECT_VARIABLE.to_owned(), built.object.display().to_string()),
         ("IPIP_CTL".to_owned(), built.ctl.display().to_string()),
         ("IPIP_SKIP_LOG".to_owned(), skip_log(tier).display().to_string()),
-        ("IPIP_REQUIRE".to_owned(), require),
+        ("IPIP_REQUIRE".to_owned(), required()),
     ];
     let passed_on = ["RUST_BACKTRACE", "RUST_LOG", "PATH"];
     variables
         .extend(passed_on.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
     variables
+}
+
+/// Says that a skip is a failure, unless the user set `IPIP_REQUIRE=0`: what tests need has been installed by now.
+pub(crate) fn required() -> String {
+    std::env::var("IPIP_REQUIRE").unwrap_or_else(|_| "1".to_owned())
 }
 
 fn skip_log(tier: &str) -> PathBuf {

@@ -14,7 +14,7 @@ use crate::build::{Built, OBJECT_VARIABLE};
 use crate::kernel::{self, Kernel, Wanted};
 use crate::sh::{self, Step};
 use crate::tally::Tally;
-use crate::{apt, python};
+use crate::{apt, python, test};
 
 /// The oldest kernel that is supported, and the one where everything works.
 const KERNELS: [Wanted; 2] =
@@ -72,10 +72,11 @@ fn guest_script(share: &Path, built: &Built, binaries: &[PathBuf], filters: &[St
     let filters = filters.join(" ");
     let mut script = format!(
         "uname -r >{share}/kernel.txt\nmount -t bpf bpf /sys/fs/bpf\nmodprobe veth\nmodprobe tun\n\
-         ip link set lo up\nexport {OBJECT_VARIABLE}={} IPIP_CTL={} IPIP_REQUIRE=1 IPIP_SKIP_LOG={share}/skipped.txt\n\
+         ip link set lo up\nexport {OBJECT_VARIABLE}={} IPIP_CTL={} IPIP_REQUIRE={} IPIP_SKIP_LOG={share}/skipped.txt\n\
          export PATH={}\n",
         built.object.display(),
         built.ctl.display(),
+        test::required(),
         std::env::var("PATH").unwrap_or_default(),
     );
     for binary in binaries {
@@ -112,6 +113,7 @@ fn collect(series: &str, share: &Path, binaries: &[PathBuf], booted: Result<()>)
         let text = read(&format!("{name}.txt"));
         let mut counted = Tally::default();
         text.lines().filter_map(Tally::parse).for_each(|one| counted += one);
+        println!("--- {name}");
         print!("{text}");
         let status = read(&format!("{name}.status"));
         if status.trim() != "0" && counted.failed == 0 {
