@@ -1,1 +1,17 @@
-//! Test harness.
+//! Test harness: what the tests and the lab build their worlds from.
+//!
+//! Everything here panics with the cause instead of returning an error, because a world that cannot be built
+//! is a failed test.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
+
+pub mod netns;
+pub mod offload;
+pub mod process;
+pub mod topology;
+pub mod wait;

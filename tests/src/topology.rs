@@ -1,0 +1,146 @@
+//! Worlds of several namespaces that are ready for a tunnel.
+//!
+//! Interfaces have the same names in all of them: `lan0` towards a private network, `wan0` towards the
+//! underlay.
+
+use std::net::Ipv4Addr;
+
+use crate::netns::{Netns, connect};
+use crate::offload;
+
+/// The tunnel address of host1, with the length of its prefix.
+pub const TUNNEL1: &str = "192.168.50.1/30";
+/// The tunnel address of host2, with the length of its prefix.
+pub const TUNNEL2: &str = "192.168.50.2/30";
+
+/// Two hosts with one wire between them, host1 at 10.9.0.1 and host2 at 10.9.0.2.
+#[derive(Debug)]
+pub struct Pair {
+    /// 10.9.0.1 on `wan0`.
+    pub host1: Netns,
+    /// 10.9.0.2 on `wan0`.
+    pub host2: Netns,
+}
+
+impl Pair {
+    /// Address of host1 on the wire.
+    pub const HOST1: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+    /// Address of host2 on the wire.
+    pub const HOST2: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+
+    /// Builds it.
+    pub fn new() -> Self {
+        let pair = Self { host1: Netns::new("host1"), host2: Netns::new("host2") };
+        connect((&pair.host1, "wan0"), (&pair.host2, "wan0"));
+        pair.host1.address("wan0", &format!("{}/24", Self::HOST1));
+        pair.host2.address("wan0", &format!("{}/24", Self::HOST2));
+        pair
+    }
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Two sites with a router between them:
+///
+/// ```text
+/// client ------ host1 ------ router ------ host2 ------ server
+/// 192.168.10.2  .10.1        172.16.10.1   152.16.10.2  192.168.20.2
+///               172.16.10.2  152.16.10.1   192.168.20.1
+/// ```
+///
+/// The router knows nothing of the private networks, so that nothing but a tunnel connects them. `lan0` of both
+/// ends sends complete frames, as a network card would; every end that is to receive redirected frames does.
+#[derive(Debug)]
+pub struct Sites {
+    /// A machine behind host1.
+    pub client: Netns,
+    /// The first tunnel end, a router for its site.
+    pub host1: Netns,
+    /// The underlay, with the interfaces `wan1` and `wan2`.
+    pub router: Netns,
+    /// The second tunnel end, a router for its site.
+    pub host2: Netns,
+    /// A machine behind host2.
+    pub server: Netns,
+}
+
+impl Sites {
+    /// Address of host1 on the underlay.
+    pub const HOST1: Ipv4Addr = Ipv4Addr::new(172, 16, 10, 2);
+    /// Address of host2 on the underlay.
+    pub const HOST2: Ipv4Addr = Ipv4Addr::new(152, 16, 10, 2);
+    /// Address of the client.
+    pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 10, 2);
+    /// Address of the server.
+    pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 20, 2);
+    /// The client's network.
+    pub const CLIENTS: &str = "192.168.10.0/24";
+    /// The server's network.
+    pub const SERVERS: &str = "192.168.20.0/24";
+
+    /// Builds it.
+    pub fn new() -> Self {
+        let [client, host1, router, host2, server] =
+            ["client", "host1", "router", "host2", "server"].map(Netns::new);
+        let sites = Self { client, host1, router, host2, server };
+        sites.wire();
+        sites.number();
+        sites
+    }
+
+    fn wire(&self) {
+        connect((&self.client, "lan0"), (&self.host1, "lan0"));
+        connect((&self.host1, "wan0"), (&self.router, "wan1"));
+        connect((&self.router, "wan2"), (&self.host2, "wan0"));
+        connect((&self.host2, "lan0"), (&self.server, "lan0"));
+        for end in [&self.client, &self.server] {
+            offload::send_complete_frames(end, "lan0");
+            offload::receive_redirected(end, "lan0");
+        }
+        offload::receive_redirected(&self.router, "wan1");
+        offload::receive_redirected(&self.router, "wan2");
+    }
+
+    fn number(&self) {
+        self.client.address("lan0", "192.168.10.2/24");
+        self.client.route("default via 192.168.10.1");
+        self.host1.address("lan0", "192.168.10.1/24");
+        self.host1.address("wan0", "172.16.10.2/24");
+        self.host1.route("default via 172.16.10.1");
+        self.router.address("wan1", "172.16.10.1/24");
+        self.router.address("wan2", "152.16.10.1/24");
+        self.host2.address("wan0", "152.16.10.2/24");
+        self.host2.address("lan0", "192.168.20.1/24");
+        self.host2.route("default via 152.16.10.1");
+        self.server.address("lan0", "192.168.20.2/24");
+        self.server.route("default via 192.168.20.1");
+        for router in [&self.host1, &self.router, &self.host2] {
+            router.forward();
+        }
+    }
+
+    /// Gives both ends of a tunnel interface named `tunnel` its address, and routes each site's network to the
+    /// other through it.
+    pub fn route_through(&self, tunnel: &str) {
+        self.host1.address(tunnel, TUNNEL1);
+        self.host1.route(&format!("{} dev {tunnel}", Self::SERVERS));
+        self.host2.address(tunnel, TUNNEL2);
+        self.host2.route(&format!("{} dev {tunnel}", Self::CLIENTS));
+    }
+
+    /// Makes the hosts' own packets leave complete too, where a capture is to show valid checksums.
+    pub fn complete_frames_on_the_wire(&self) {
+        offload::send_complete_frames(&self.host1, "wan0");
+        offload::send_complete_frames(&self.host2, "wan0");
+    }
+}
+
+impl Default for Sites {
+    fn default() -> Self {
+        Self::new()
+    }
+}
