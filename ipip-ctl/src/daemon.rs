@@ -1,8 +1,24 @@
-//! The daemon.
+//! The daemon: starts the engine, and hands it what clients ask and what the kernel tells. No logic of its own.
 
-use std::path::PathBuf;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::api::server::{self, Call};
+use crate::config::{Config, ConfigFile};
+use crate::dataplane::{Kernel, Pins, check_kernel};
+use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
+use crate::netlink::Netlink;
+
+/// How long requests and changes may queue up before senders wait.
+const QUEUE: usize = 64;
+/// How often the engine looks at the kernel without being told to: what no event tells.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// Where the daemon finds and keeps its things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +33,90 @@ pub struct Options {
     pub socket: PathBuf,
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. SIGTERM leaves tunnels, programs and traffic as they are, for the next daemon;
+/// SIGINT (Ctrl-C) removes everything.
 ///
 /// # Errors
 ///
-/// It cannot start.
+/// It cannot start; nothing is changed then.
 pub fn run(options: Options) -> Result<(), Failure> {
-    let Options { config, .. } = options;
-    Err(Failure::new(FailureKind::Unsupported, format!("{}: the dataplane is not built", config.display())))
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Info)
+        .format_timestamp(None)
+        .format_target(false)
+        .parse_default_env()
+        .try_init()
+        .ok();
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Failure::new(FailureKind::NoPermission, "daemon: only root can load BPF programs")
+            .with_hint("run it as root"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("starting", &error))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: Options) -> Result<(), Failure> {
+    let config = Config::load(&options.config)?;
+    check_kernel()?;
+    let _lock = lock(&options.state_dir)?;
+    let pins = Pins::open(&options.pin_dir)?;
+    let listener = server::bind(&options.socket)?;
+    let (netlink, mut changes) = Netlink::connect()?;
+    let kernel = Kernel::load(pins)?;
+    let mut engine = Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink);
+    engine.start().await?;
+
+    let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
+    tokio::spawn(server::serve(listener, calls));
+    let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
+    let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
+    let mut look_around = interval(LOOK_AROUND);
+    look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    log::info!("serving {}", options.socket.display());
+    loop {
+        tokio::select! {
+            Some(call) = requests.recv() => {
+                let _ = call.answer.send(engine.answer(call.request).await);
+            }
+            Some(()) = changes.recv() => report(engine.reconcile().await),
+            _ = look_around.tick() => report(engine.reconcile().await),
+            _ = terminate.recv() => {
+                log::info!("stopping; tunnels go on without the daemon");
+                break;
+            }
+            _ = interrupt.recv() => {
+                log::info!("stopping, and removing the tunnels");
+                engine.purge().await;
+                break;
+            }
+        }
+    }
+    let _ = fs::remove_file(&options.socket);
+    Ok(())
+}
+
+fn report(result: Result<(), Failure>) {
+    if let Err(failure) = result {
+        log::error!("{failure}");
+    }
+}
+
+/// One daemon for a state directory.
+fn lock(directory: &Path) -> Result<File, Failure> {
+    let failed =
+        |error: &std::io::Error| Failure::io(format!("state directory {}", directory.display()), error);
+    fs::create_dir_all(directory).map_err(|error| failed(&error))?;
+    let lock = File::open(directory).map_err(|error| failed(&error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            FailureKind::Conflict,
+            format!("state directory {}: another daemon uses it", directory.display()),
+        )
+        .with_hint("stop that one first, or give another --state-dir")),
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
 }

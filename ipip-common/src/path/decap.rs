@@ -36,7 +36,7 @@ pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
 /// All that is to be written.
 struct Plan {
     inner: Ipv4,
-    clamp: Option<mss::Clamp>,
+    clamp: mss::Clamp,
     hop: Hop,
     segments: u32,
 }
@@ -60,7 +60,7 @@ fn decide(
     let clamp = if tunnel.flags().clamp_tcp_mss {
         mss::find(frame, ipv4::HEADER, &inner, tunnel.mtu())
     } else {
-        None
+        mss::Clamp::NONE
     };
     let hop = env.route_inner(tunnel, &inner, ports(frame, ipv4::HEADER, &inner))?;
     let inner = inner.with_tos(field.into_tos(inner.tos()));
@@ -127,9 +127,7 @@ impl Plan {
             frame.trim(self.inner.total_len()).ok()?;
         }
         self.inner.write_edits(frame, 0)?;
-        if let Some(clamp) = &self.clamp {
-            clamp.write(frame, 0)?;
-        }
+        self.clamp.write(frame, 0)?;
         frame.put_link(&self.hop, ETHERTYPE_IPV4)
     }
 }

@@ -36,7 +36,7 @@ pub fn encap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
 /// All that is to be written.
 struct Plan {
     inner: Ipv4,
-    clamp: Option<mss::Clamp>,
+    clamp: mss::Clamp,
     outer: [u32; 5],
     hop: Hop,
     segments: u32,
@@ -55,7 +55,11 @@ fn decide(frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry, inner: I
     if env.forwards() {
         check_forwardable(frame, 0, tunnel, &inner)?;
     }
-    let clamp = if tunnel.flags().clamp_tcp_mss { mss::find(frame, 0, &inner, tunnel.mtu()) } else { None };
+    let clamp = if tunnel.flags().clamp_tcp_mss {
+        mss::find(frame, 0, &inner, tunnel.mtu())
+    } else {
+        mss::Clamp::NONE
+    };
     let outer_len = if segments == 1 { outer::total_len(&inner) } else { 0 };
     let hop = env.route_outer(tunnel, outer::tos(tunnel, &inner), outer_len)?;
     let ident = if outer::dont_fragment(tunnel, &inner) { 0 } else { env.next_ident(segments) };
@@ -106,9 +110,7 @@ impl Plan {
         }
         frame.put_words(0, self.outer)?;
         self.inner.write_edits(frame, ipv4::HEADER)?;
-        if let Some(clamp) = &self.clamp {
-            clamp.write(frame, ipv4::HEADER)?;
-        }
+        self.clamp.write(frame, ipv4::HEADER)?;
         frame.put_link(&self.hop, ETHERTYPE_IPV4)
     }
 }

@@ -39,16 +39,15 @@ pub(crate) enum Answer {
 impl Request {
     #[inline(always)]
     fn new(ifindex: u32, header: &Ipv4, ports: Ports, length: u32) -> Self {
-        let mut words = [0; 8];
-        words[0] = AF_INET
+        let first = AF_INET
             | u64::from(header.protocol()) << 8
             | u64::from(ports.source.to_be()) << 16
             | u64::from(ports.destination.to_be()) << 32
             | u64::from(length as u16) << 48;
-        words[1] = u64::from(ifindex) | u64::from(header.tos()) << 32;
-        words[2] = u64::from(header.source().to_be());
-        words[4] = u64::from(header.destination().to_be());
-        Self(words)
+        let second = u64::from(ifindex) | u64::from(header.tos()) << 32;
+        let (source, destination) = (header.source().to_be(), header.destination().to_be());
+        // Word by word: an array that is cleared first becomes a call to memset.
+        Self([first, second, u64::from(source), 0, u64::from(destination), 0, 0, 0])
     }
 
     #[inline(always)]

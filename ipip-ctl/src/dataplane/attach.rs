@@ -1,0 +1,228 @@
+//! Programs and interfaces: attached through links that are pinned, so that they outlive the daemon, and
+//! replaced in place by the next one. Nobody else's program is ever evicted.
+
+use std::fs;
+use std::path::Path;
+
+use aya::Ebpf;
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp};
+use ipip_common::abi::program;
+use nix::libc;
+
+use super::{Kernel, failed};
+use crate::failure::{Failure, FailureKind};
+use crate::netlink::Link;
+
+/// Priority and handle of our filters where the kernel has no tcx links (before 6.6).
+const FILTER_PRIORITY: u16 = 50;
+const FILTER_HANDLE: TcHandle = TcHandle::new(0, 1);
+
+/// Why there is no XDP program of ours on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoXdp {
+    /// Another program is there, and stays.
+    Occupied,
+    /// The driver has no native XDP, or not with the interface's present settings.
+    NotNative(String),
+}
+
+/// Which way packets cross a TC hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the wire: a port.
+    Ingress,
+    /// From the stack: a tunnel interface.
+    Egress,
+}
+
+impl Direction {
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Ingress => program::TC_PORT,
+            Self::Egress => program::TC_TUNNEL,
+        }
+    }
+
+    const fn hook(self) -> TcAttachType {
+        match self {
+            Self::Ingress => TcAttachType::Ingress,
+            Self::Egress => TcAttachType::Egress,
+        }
+    }
+}
+
+impl Kernel {
+    /// Attaches the XDP program in native mode, or replaces the one of an earlier daemon.
+    ///
+    /// # Errors
+    ///
+    /// The outer one: the kernel refuses something that should work. The inner one: there is no room for the
+    /// program on this port.
+    pub fn attach_xdp(&mut self, link: &Link) -> Result<Result<(), NoXdp>, Failure> {
+        let pin = self.pins.link(program::XDP_PORT, link.index);
+        let what = || format!("interface {}: attaching XDP", link.name);
+        let program = xdp(&mut self.programs)?;
+        if let Some(old) = pinned(&pin) {
+            let replaced = XdpLink::try_from(old)
+                .ok()
+                .and_then(|old| program.attach_to_link(old).ok())
+                .and_then(|id| program.take_link(id).ok());
+            if replaced.is_some() {
+                return Ok(Ok(()));
+            }
+            // Its interface was deleted.
+            remove(&pin);
+        }
+        // Asked before, because aya tries the older interface after EINVAL, which would replace a program.
+        if link.has_xdp {
+            return Ok(Err(NoXdp::Occupied));
+        }
+        match program.attach_to_if_index(link.index, XdpMode::Driver) {
+            Ok(id) => {
+                let link = program.take_link(id).map_err(|error| failed(what(), &error))?;
+                // A link that is not a descriptor cannot be pinned, and detaches when it is dropped here.
+                match FdLink::try_from(link) {
+                    Ok(link) => keep(link, &pin).map(Ok),
+                    Err(_) => Ok(Err(NoXdp::NotNative("the driver takes no BPF link".to_owned()))),
+                }
+            }
+            Err(ProgramError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EBUSY) => {
+                Ok(Err(NoXdp::Occupied))
+            }
+            Err(error) => Ok(Err(NoXdp::NotNative(failed("the driver refuses native XDP", &error).message))),
+        }
+    }
+
+    /// Attaches the TC program for this direction, or replaces the one of an earlier daemon.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn attach_tc(&mut self, link: &Link, direction: Direction) -> Result<(), Failure> {
+        let pin = self.pins.link(direction.program(), link.index);
+        let program = classifier(&mut self.programs, direction.program())?;
+        if let Some(old) = pinned(&pin) {
+            let replaced = SchedClassifierLink::try_from(old)
+                .ok()
+                .and_then(|old| program.attach_to_link(old).ok())
+                .and_then(|id| program.take_link(id).ok());
+            if replaced.is_some() {
+                return Ok(());
+            }
+            // Its interface was deleted.
+            remove(&pin);
+        }
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        match program.attach_with_options(&link.name, direction.hook(), options) {
+            Ok(id) => {
+                let taken = program.take_link(id).map_err(|error| failed("attaching TC", &error))?;
+                let taken = FdLink::try_from(taken).map_err(|error| failed("attaching TC", &error))?;
+                keep(taken, &pin)
+            }
+            Err(ProgramError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EINVAL) => {
+                attach_filter(program, link, direction, &pin)
+            }
+            Err(error) => Err(failed(format!("interface {}: attaching TC", link.name), &error)),
+        }
+    }
+
+    /// Takes every program of ours off an interface. `name` is needed where the kernel has no tcx links.
+    pub fn detach(&self, ifindex: u32, name: Option<&str>) {
+        for program in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
+            remove(&self.pins.link(program, ifindex));
+        }
+        let Some(name) = name else { return };
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let _ = tc::qdisc_detach_program(name, direction.hook(), direction.program());
+        }
+    }
+
+    /// Interfaces that programs of ours are attached to, as far as links are pinned.
+    #[must_use]
+    pub fn attached(&self) -> Vec<u32> {
+        self.pins.links().into_iter().map(|(_, ifindex)| ifindex).collect()
+    }
+
+    /// Takes the maps' pins and the directories away: the end of a clean stop.
+    pub fn forget(&self) {
+        self.pins.forget_maps();
+        self.pins.remove_directories();
+    }
+}
+
+/// Loads one program into the kernel.
+pub(super) fn load(programs: &mut Ebpf, name: &str) -> Result<(), Failure> {
+    let what = || format!("loading program {name}");
+    let loaded = match programs.program_mut(name) {
+        Some(Program::Xdp(program)) => program.load(),
+        Some(Program::SchedClassifier(program)) => program.load(),
+        Some(_) | None => return Err(missing(name)),
+    };
+    loaded.map_err(|error| failed(what(), &error))
+}
+
+fn xdp(programs: &mut Ebpf) -> Result<&mut Xdp, Failure> {
+    let program = programs.program_mut(program::XDP_PORT).ok_or_else(|| missing(program::XDP_PORT))?;
+    program.try_into().map_err(|_| missing(program::XDP_PORT))
+}
+
+fn classifier<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Failure> {
+    let program = programs.program_mut(name).ok_or_else(|| missing(name))?;
+    program.try_into().map_err(|_| missing(name))
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(FailureKind::Failed, format!("the BPF object has no program {name}"))
+}
+
+/// A filter on the clsact qdisc, for kernels without tcx. It belongs to the interface and so outlives the daemon;
+/// the program, pinned in the place of a link, is the sign that the filter there is ours to replace.
+fn attach_filter(
+    program: &mut SchedClassifier,
+    link: &Link,
+    direction: Direction,
+    pin: &Path,
+) -> Result<(), Failure> {
+    let what = || format!("interface {}: attaching a TC filter", link.name);
+    let id = if pin.exists() {
+        SchedClassifierLink::attached(&link.name, direction.hook(), FILTER_PRIORITY, FILTER_HANDLE, None)
+            .ok()
+            .and_then(|old| program.attach_to_link(old).ok())
+    } else {
+        None
+    };
+    let id = if let Some(id) = id {
+        id
+    } else {
+        // That it is there already is no error; anything else shows when the filter is attached.
+        let _ = tc::qdisc_add_clsact(&link.name);
+        let options = NlOptions { priority: FILTER_PRIORITY, handle: FILTER_HANDLE, ..NlOptions::default() };
+        program
+            .attach_with_options(&link.name, direction.hook(), TcAttachOptions::Netlink(options))
+            .map_err(|error| failed(what(), &error))?
+    };
+    let taken = program.take_link(id).map_err(|error| failed(what(), &error))?;
+    // Dropping the link would detach the filter.
+    std::mem::forget(taken);
+    remove(pin);
+    program.pin(pin).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
+}
+
+fn pinned(pin: &Path) -> Option<FdLink> {
+    if !pin.exists() {
+        return None;
+    }
+    PinnedLink::from_pin(pin).map(FdLink::from).ok()
+}
+
+fn keep(link: FdLink, pin: &Path) -> Result<(), Failure> {
+    remove(pin);
+    link.pin(pin).map(drop).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
+}
+
+fn remove(pin: &Path) {
+    let _ = fs::remove_file(pin);
+}

@@ -1,0 +1,274 @@
+//! The loaded object: the only file that knows the maps by name.
+
+use std::os::fd::{AsFd, AsRawFd as _};
+
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::util::{KernelVersion, nr_cpus};
+use aya::{Ebpf, EbpfLoader};
+use ipip_common::abi::{
+    MAX_PORTS, MAX_TUNNELS, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, map, program, refusal_index,
+};
+use nix::libc;
+
+use super::{Counters, Pins, failed};
+use crate::failure::{Failure, FailureKind};
+
+/// The programs, embedded when `ipip-ctl` was built.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipip-ebpf.o"));
+
+/// The oldest kernel that is supported.
+const OLDEST: KernelVersion = KernelVersion::new(6, 1, 0);
+
+/// Refuses kernels that cannot run the programs.
+///
+/// # Errors
+///
+/// The running kernel is too old.
+pub fn check_kernel() -> Result<(), Failure> {
+    let running = KernelVersion::current().map_err(|error| failed("reading the kernel's version", &error))?;
+    if running >= OLDEST {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Unsupported,
+        format!("kernel {running}: too old, Linux 6.1 or newer is needed"),
+    )
+    .with_hint("boot a newer kernel"))
+}
+
+/// The programs and maps of this network namespace.
+pub struct Kernel {
+    pub(super) programs: Ebpf,
+    pub(super) pins: Pins,
+    tunnels: Array<MapData, TunnelEntry>,
+    peers: HashMap<MapData, PeerKey, u32>,
+    ports: HashMap<MapData, u32, Port>,
+    traffic: PerCpuArray<MapData, Traffic>,
+    refusals: PerCpuArray<MapData, u64>,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("pins", &self.pins).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// Loads the programs; maps that are pinned already go on with what they hold.
+    ///
+    /// # Errors
+    ///
+    /// The object is not embedded, does not load, or the pinned maps are of another layout.
+    pub fn load(pins: Pins) -> Result<Self, Failure> {
+        if OBJECT.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Unsupported,
+                "this ipip-ctl was built without its BPF programs",
+            )
+            .with_hint("build it with `cargo xtask build`"));
+        }
+        check_pinned(&pins)?;
+        let cpus =
+            nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
+        let ident_block = 65_536 / u32::try_from(cpus).unwrap_or(1).clamp(1, 65_536);
+        let mut loader = EbpfLoader::new();
+        loader.override_global("IDENT_BLOCK", &ident_block, true);
+        for name in map::PINNED {
+            loader.map_pin_path(name, pins.map(name));
+        }
+        let mut programs = loader.load(OBJECT).map_err(|error| failed("loading the BPF object", &error))?;
+        for name in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
+            super::attach::load(&mut programs, name)?;
+        }
+        let mut take = |name| {
+            programs
+                .take_map(name)
+                .ok_or_else(|| Failure::new(FailureKind::Failed, format!("the BPF object has no map {name}")))
+        };
+        let wrong = |error: MapError| failed("opening a map", &error);
+        Ok(Self {
+            tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,
+            peers: take(map::PEERS)?.try_into().map_err(wrong)?,
+            ports: take(map::PORTS)?.try_into().map_err(wrong)?,
+            traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
+            refusals: take(map::REFUSALS)?.try_into().map_err(wrong)?,
+            programs,
+            pins,
+        })
+    }
+
+    /// Writes a tunnel's entry.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn set_tunnel(&mut self, entry: &TunnelEntry) -> Result<(), Failure> {
+        self.tunnels.set(entry.id(), entry, 0).map_err(|error| failed("writing map TUNNELS", &error))
+    }
+
+    /// Takes a tunnel's entry out of use.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn clear_tunnel(&mut self, id: u32) -> Result<(), Failure> {
+        let empty: TunnelEntry = bytemuck::Zeroable::zeroed();
+        self.tunnels.set(id, empty, 0).map_err(|error| failed("writing map TUNNELS", &error))
+    }
+
+    /// The entry of an ID that is in use.
+    #[must_use]
+    pub fn tunnel(&self, id: u32) -> Option<TunnelEntry> {
+        self.tunnels.get(&id, 0).ok().filter(|entry| entry.id() == id)
+    }
+
+    /// Accepts a peer for a tunnel.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn set_peer(&mut self, peer: &PeerKey, id: u32) -> Result<(), Failure> {
+        self.peers.insert(peer, id, 0).map_err(|error| failed("writing map PEERS", &error))
+    }
+
+    /// Accepts a peer no longer.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; that there was none is no error.
+    pub fn clear_peer(&mut self, peer: &PeerKey) -> Result<(), Failure> {
+        gone(self.peers.remove(peer)).map_err(|error| failed("writing map PEERS", &error))
+    }
+
+    /// All peers that are accepted, with their tunnels' IDs.
+    #[must_use]
+    pub fn peers(&self) -> Vec<(PeerKey, u32)> {
+        self.peers.iter().filter_map(Result::ok).collect()
+    }
+
+    /// Sets an interface's role.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn set_port(&mut self, ifindex: u32, port: &Port) -> Result<(), Failure> {
+        self.ports.insert(ifindex, port, 0).map_err(|error| failed("writing map PORTS", &error))
+    }
+
+    /// Takes an interface's role away.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; that it had none is no error.
+    pub fn clear_port(&mut self, ifindex: u32) -> Result<(), Failure> {
+        gone(self.ports.remove(&ifindex)).map_err(|error| failed("writing map PORTS", &error))
+    }
+
+    /// All interfaces with a role.
+    #[must_use]
+    pub fn ports(&self) -> Vec<(u32, Port)> {
+        self.ports.iter().filter_map(Result::ok).collect()
+    }
+
+    /// What a tunnel carried and refused, over all CPUs.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn counters(&self, id: u32) -> Result<Counters, Failure> {
+        let mut counters = Counters::default();
+        let per_cpu = self.traffic.get(&id, 0).map_err(|error| failed("reading map TRAFFIC", &error))?;
+        for traffic in per_cpu.iter() {
+            counters.traffic.add(traffic);
+        }
+        for tier in Tier::ALL {
+            for reason in Reason::ALL {
+                let per_cpu = self
+                    .refusals
+                    .get(&refusal_index(id, tier, reason), 0)
+                    .map_err(|error| failed("reading map REFUSALS", &error))?;
+                counters.refuse(tier, reason, per_cpu.iter().sum());
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Sets a tunnel's counters to zero, for the next tunnel with this ID.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn clear_counters(&mut self, id: u32) -> Result<(), Failure> {
+        let cpus =
+            nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
+        let wrong = |error: std::io::Error| Failure::io("clearing counters", &error);
+        let traffic = PerCpuValues::try_from(vec![Traffic::default(); cpus]).map_err(wrong)?;
+        self.traffic.set(id, traffic, 0).map_err(|error| failed("writing map TRAFFIC", &error))?;
+        for refused in self.counters(id)?.refused {
+            let none = PerCpuValues::try_from(vec![0_u64; cpus]).map_err(wrong)?;
+            self.refusals
+                .set(refusal_index(id, refused.tier, refused.reason), none, 0)
+                .map_err(|error| failed("writing map REFUSALS", &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Maps that are pinned must be the ones that the programs were built for.
+fn check_pinned(pins: &Pins) -> Result<(), Failure> {
+    let shapes = [
+        (map::TUNNELS, 4, size_of::<TunnelEntry>(), MAX_TUNNELS),
+        (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS),
+        (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
+        (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
+    ];
+    for (name, key_size, value_size, entries) in shapes {
+        let path = pins.map(name);
+        if !path.exists() {
+            continue;
+        }
+        let info = MapData::from_pin(&path)
+            .and_then(|map| map.info())
+            .map_err(|error| failed(format!("looking at {}", path.display()), &error))?;
+        let found = (info.key_size() as usize, info.value_size() as usize, info.max_entries());
+        if found != (key_size, value_size, entries) {
+            let message = format!("{}: a map of another build of ipip-ctl", path.display());
+            return Err(Failure::new(FailureKind::Conflict, message)
+                .with_hint("remove the pins of that build, or give another --pin-dir"));
+        }
+    }
+    Ok(())
+}
+
+/// That there was nothing to remove is no error.
+fn gone(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// `SO_NETNS_COOKIE` (Linux 5.14).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamespaceCookie;
+
+impl nix::sys::socket::GetSockOpt for NamespaceCookie {
+    type Val = u64;
+
+    fn get<F: AsFd>(&self, fd: &F) -> nix::Result<u64> {
+        let mut value = 0_u64;
+        let mut length = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default();
+        // SAFETY: both pointers are to values that outlive the call, and the length is the value's.
+        let code = unsafe {
+            libc::getsockopt(
+                fd.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                71,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        nix::errno::Errno::result(code).map(|_| value)
+    }
+}

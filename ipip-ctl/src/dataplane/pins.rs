@@ -1,0 +1,111 @@
+//! Where the dataplane outlives the daemon: a directory in a BPF file system, one below it for each network
+//! namespace and layout, so that neither two namespaces nor two versions meet.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipip_common::abi::{ABI_VERSION, map};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+use crate::failure::{Failure, FailureKind};
+
+/// A directory of pins, locked against other daemons.
+#[derive(Debug)]
+pub struct Pins {
+    top: PathBuf,
+    directory: PathBuf,
+    _lock: File,
+}
+
+impl Pins {
+    /// Makes and locks the directory for this network namespace below `top`.
+    ///
+    /// # Errors
+    ///
+    /// `top` is not in a BPF file system, or another daemon has the directory.
+    pub fn open(top: &Path) -> Result<Self, Failure> {
+        check_bpffs(top)?;
+        let namespace = top.join(format!("netns-{}", namespace_cookie()?));
+        let directory = namespace.join(format!("v{ABI_VERSION}"));
+        let failed = |error: &io::Error| Failure::io(format!("making {}", directory.display()), error);
+        fs::create_dir_all(&directory).map_err(|error| failed(&error))?;
+        let lock = File::open(&namespace).map_err(|error| failed(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { top: top.to_owned(), directory, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Failure::new(
+                FailureKind::Conflict,
+                format!("{}: another daemon serves this network namespace from here", namespace.display()),
+            )
+            .with_hint("stop that one first, or give another --pin-dir")),
+            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        }
+    }
+
+    /// Where a map is pinned.
+    #[must_use]
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Where the link of a program to an interface is pinned.
+    #[must_use]
+    pub fn link(&self, program: &str, ifindex: u32) -> PathBuf {
+        self.directory.join(format!("{program}-{ifindex}"))
+    }
+
+    /// The pinned links of interfaces: program and interface index.
+    #[must_use]
+    pub fn links(&self) -> Vec<(String, u32)> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
+        entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                let (program, ifindex) = name.rsplit_once('-')?;
+                Some((program.to_owned(), ifindex.parse().ok()?))
+            })
+            .collect()
+    }
+
+    /// Takes the pins of all maps away; they are gone when the last program that uses them is.
+    pub fn forget_maps(&self) {
+        for name in map::PINNED {
+            let _ = fs::remove_file(self.map(name));
+        }
+    }
+
+    /// Removes the directories, as far as they are empty.
+    pub fn remove_directories(&self) {
+        let _ = fs::remove_dir(&self.directory);
+        if let Some(namespace) = self.directory.parent() {
+            let _ = fs::remove_dir(namespace);
+        }
+        let _ = fs::remove_dir(&self.top);
+    }
+}
+
+/// The directory, or the nearest one above it that exists, is in a BPF file system.
+fn check_bpffs(top: &Path) -> Result<(), Failure> {
+    let existing = top.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let kind = statfs(existing)
+        .map_err(|error| Failure::io(format!("looking at {}", existing.display()), &error.into()))?
+        .filesystem_type();
+    if kind == BPF_FS_MAGIC {
+        return Ok(());
+    }
+    let mount = if top.starts_with("/sys/fs/bpf") { Path::new("/sys/fs/bpf") } else { existing };
+    Err(Failure::new(FailureKind::Unsupported, format!("{}: not in a BPF file system (bpffs)", top.display()))
+        .with_hint(format!(
+            "mount one with `mount -t bpf bpf {}` (`ip netns exec` hides /sys/fs/bpf: use nsenter --net), or give \
+             --pin-dir inside of one",
+            mount.display()
+        )))
+}
+
+/// The kernel's name of this network namespace, never used twice before the next boot.
+fn namespace_cookie() -> Result<u64, Failure> {
+    let failed = |error: io::Error| Failure::io("reading the network namespace's cookie", &error);
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::DGRAM, None).map_err(failed)?;
+    nix::sys::socket::getsockopt(&socket, super::kernel::NamespaceCookie)
+        .map_err(|error| failed(error.into()))
+}

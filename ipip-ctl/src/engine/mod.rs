@@ -1,0 +1,99 @@
+//! What the daemon does: brings the kernel to what the configuration says, and keeps it there.
+//!
+//! Everything happens in [`Engine::reconcile`], which looks at the interfaces and routes as they are now and
+//! changes what differs. It runs at the start, after each command and after each word from the kernel.
+
+mod commands;
+mod ports;
+mod tunnels;
+mod views;
+
+use std::collections::BTreeMap;
+
+use self::ports::PortState;
+use self::tunnels::Running;
+use crate::config::{Config, ConfigFile};
+use crate::dataplane::Kernel;
+use crate::failure::Failure;
+use crate::netlink::{Link, Netlink};
+use crate::table::TunnelTable;
+
+/// The daemon's state.
+#[derive(Debug)]
+pub struct Engine {
+    file: ConfigFile,
+    interfaces: Option<Vec<String>>,
+    table: TunnelTable,
+    kernel: Kernel,
+    netlink: Netlink,
+    ports: BTreeMap<u32, PortState>,
+    running: BTreeMap<String, Running>,
+}
+
+impl Engine {
+    /// An engine that has not done anything yet.
+    #[must_use]
+    pub fn new(file: ConfigFile, config: Config, kernel: Kernel, netlink: Netlink) -> Self {
+        Self {
+            file,
+            interfaces: config.interfaces,
+            table: config.tunnels,
+            kernel,
+            netlink,
+            ports: BTreeMap::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what an earlier daemon left, and removes what the configuration no longer has.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses something that concerns every tunnel.
+    pub async fn start(&mut self) -> Result<(), Failure> {
+        let links = self.netlink.links().await?;
+        self.remove_stale_tunnels(&links).await?;
+        self.remove_stale_ports(&links)?;
+        for tunnel in self.table.clone().iter() {
+            if let Err(failure) = self.bring_up(tunnel, &links).await {
+                log::error!("tunnel {}: {failure}", tunnel.name);
+                self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
+            }
+        }
+        self.reconcile().await
+    }
+
+    /// Brings ports and tunnels to what the interfaces and routes are now.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not answer at all.
+    pub async fn reconcile(&mut self) -> Result<(), Failure> {
+        let links = self.netlink.links().await?;
+        self.reconcile_ports(&links).await;
+        self.reconcile_tunnels(&links).await;
+        Ok(())
+    }
+
+    /// Removes everything from the kernel: a clean stop.
+    pub async fn purge(&mut self) {
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        for name in names {
+            if let Err(failure) = self.take_down(&name).await {
+                log::error!("tunnel {name}: {failure}");
+            }
+        }
+        for (ifindex, port) in std::mem::take(&mut self.ports) {
+            self.drop_port(ifindex, Some(&port.name));
+        }
+        self.kernel.forget();
+    }
+}
+
+fn by_name<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> {
+    links.iter().find(|link| link.name == name)
+}
+
+fn by_index(links: &[Link], index: u32) -> Option<&Link> {
+    links.iter().find(|link| link.index == index)
+}

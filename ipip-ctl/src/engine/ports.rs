@@ -1,0 +1,131 @@
+//! Ports: the Ethernet interfaces that carry tunnels' packets, inner and outer.
+
+use ipip_common::abi::Port;
+
+use super::{Engine, by_index};
+use crate::dataplane::{Direction, NoXdp};
+use crate::failure::Failure;
+use crate::netlink::Link;
+
+/// A port that programs are attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PortState {
+    pub(super) name: String,
+    /// Tier 1 works; otherwise why not.
+    pub(super) xdp: Result<(), NoXdp>,
+    /// Tier 2 works; otherwise why not.
+    pub(super) tc: Result<(), Failure>,
+    /// What stands in the map.
+    role: Port,
+}
+
+impl PortState {
+    /// Why a tier is missing, in words; empty while none is.
+    pub(super) fn reason(&self) -> String {
+        let mut reasons = Vec::new();
+        match &self.xdp {
+            Ok(()) if !self.role.is_fast() => {
+                reasons.push(
+                    "the driver takes no redirected XDP frames (a veth: turn GRO on at its peer)".to_owned(),
+                );
+            }
+            Ok(()) => {}
+            Err(NoXdp::Occupied) => reasons.push("the XDP hook is occupied by another program".to_owned()),
+            Err(NoXdp::NotNative(why)) => reasons.push(why.clone()),
+        }
+        if let Err(failure) = &self.tc {
+            reasons.push(failure.message.clone());
+        }
+        reasons.join("; ")
+    }
+}
+
+impl Engine {
+    /// Attaches to what has come up, follows what has changed, lets go of what is gone.
+    pub(super) async fn reconcile_ports(&mut self, links: &[Link]) {
+        let gone: Vec<u32> =
+            self.ports.keys().copied().filter(|index| by_index(links, *index).is_none()).collect();
+        for ifindex in gone {
+            self.ports.remove(&ifindex);
+            self.drop_port(ifindex, None);
+        }
+        for link in links {
+            let Some(mac) = link.mac else { continue };
+            if self.ports.contains_key(&link.index) {
+                self.follow_port(link, mac).await;
+            } else if link.is_up && self.wants(link) {
+                self.add_port(link, mac).await;
+            }
+        }
+    }
+
+    /// Lets go of interfaces that an earlier daemon had and this one does not want.
+    pub(super) fn remove_stale_ports(&mut self, links: &[Link]) -> Result<(), Failure> {
+        for (ifindex, port) in self.kernel.ports() {
+            if port.tunnel_id().is_some() {
+                continue;
+            }
+            match by_index(links, ifindex) {
+                Some(link) if link.mac.is_some() && self.wants(link) => {}
+                link => self.drop_port(ifindex, link.map(|link| link.name.as_str())),
+            }
+        }
+        for ifindex in self.kernel.attached() {
+            if by_index(links, ifindex).is_none() {
+                self.kernel.detach(ifindex, None);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_port(&mut self, ifindex: u32, name: Option<&str>) {
+        self.kernel.detach(ifindex, name);
+        if let Err(failure) = self.kernel.clear_port(ifindex) {
+            log::error!("port {}: {failure}", name.unwrap_or("that is gone"));
+        }
+    }
+
+    fn wants(&self, link: &Link) -> bool {
+        self.interfaces.as_ref().is_none_or(|names| names.contains(&link.name))
+    }
+
+    async fn add_port(&mut self, link: &Link, mac: [u8; 6]) {
+        // The role comes first: without it the programs leave every packet alone. An earlier daemon's stays
+        // in force until the program's own state is known.
+        let known = self.kernel.ports().into_iter().find(|(ifindex, _)| *ifindex == link.index);
+        let role = known.map_or(Port::ethernet(mac, false), |(_, port)| port);
+        let written = self.kernel.set_port(link.index, &role);
+        let tc = written.and_then(|()| self.kernel.attach_tc(link, Direction::Ingress));
+        let xdp = match self.kernel.attach_xdp(link) {
+            Ok(attached) => attached,
+            Err(failure) => Err(NoXdp::NotNative(failure.message)),
+        };
+        let state = PortState { name: link.name.clone(), xdp, tc, role };
+        match (&state.xdp, &state.tc) {
+            (Ok(()), Ok(())) => log::info!("port {}: tiers 1 (XDP) and 2 (TC)", link.name),
+            _ => log::warn!("port {}: not all tiers: {}", link.name, state.reason()),
+        }
+        self.ports.insert(link.index, state);
+        self.follow_port(link, mac).await;
+    }
+
+    /// Writes the role anew when the address or the driver's abilities have changed.
+    async fn follow_port(&mut self, link: &Link, mac: [u8; 6]) {
+        let has_xdp = self.ports.get(&link.index).is_some_and(|port| port.xdp.is_ok());
+        let takes_frames = has_xdp
+            && self.netlink.takes_frames(link.index).await.unwrap_or(
+                // Before Linux 6.3 only the driver knows; of a veth it depends on the far end.
+                link.kind != "veth",
+            );
+        let Some(port) = self.ports.get_mut(&link.index) else { return };
+        port.name.clone_from(&link.name);
+        let role = Port::ethernet(mac, takes_frames);
+        if role == port.role {
+            return;
+        }
+        match self.kernel.set_port(link.index, &role) {
+            Ok(()) => port.role = role,
+            Err(failure) => log::error!("port {}: {failure}", link.name),
+        }
+    }
+}

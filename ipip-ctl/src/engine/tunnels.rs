@@ -1,0 +1,291 @@
+//! Tunnels: their interfaces, map entries and running flags.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipip_common::abi::{Ipv4Tunnel, MAX_TUNNELS, Port, TunnelEntry};
+use tokio::task::JoinHandle;
+
+use super::{Engine, by_index, by_name};
+use crate::dataplane::Direction;
+use crate::failure::{Failure, FailureKind};
+use crate::lower::{self, Facts};
+use crate::netlink::Link;
+use crate::tun::Tun;
+use crate::tunnel::Tunnel;
+
+/// A tunnel that is set up, or why it is not.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) installed: Option<Installed>,
+    /// Why it does not run; empty while it does.
+    pub(super) reason: String,
+}
+
+/// What of a tunnel is in the kernel.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) id: u32,
+    pub(super) ifindex: u32,
+    pub(super) mtu: u16,
+    pub(super) left_over: Arc<AtomicU64>,
+    tun: Arc<Tun>,
+    drain: JoinHandle<()>,
+    entry: Option<Ipv4Tunnel>,
+    carrier: Option<bool>,
+}
+
+impl Running {
+    pub(super) fn invalid(failure: &Failure) -> Self {
+        Self { installed: None, reason: failure.message.clone() }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.installed.is_some() && self.reason.is_empty()
+    }
+}
+
+impl Engine {
+    /// Sets a tunnel up. Its interface is taken over if an earlier daemon made it. After an error nothing is left.
+    pub(super) async fn bring_up(&mut self, tunnel: &Tunnel, links: &[Link]) -> Result<(), Failure> {
+        let existing = by_name(links, &tunnel.name);
+        let known = existing.and_then(|link| self.installed_id(link.index));
+        if existing.is_some() && known.is_none() {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("interface {}: the name is another interface's", tunnel.name),
+            )
+            .with_hint("choose another name, or remove that interface"));
+        }
+        let id = known.map_or_else(|| self.free_id(), Ok)?;
+        let tun = Tun::open(&tunnel.name)?;
+        match self.install(tunnel, id, known.is_some(), &tun).await {
+            Ok(ifindex) => {
+                let tun = Arc::new(tun);
+                let left_over = Arc::new(AtomicU64::new(0));
+                let drain = tokio::spawn(drain(Arc::clone(&tun), Arc::clone(&left_over)));
+                let installed =
+                    Installed { id, ifindex, mtu: 0, left_over, tun, drain, entry: None, carrier: None };
+                self.running.insert(
+                    tunnel.name.clone(),
+                    Running { installed: Some(installed), reason: String::new() },
+                );
+                Ok(())
+            }
+            Err(failure) => {
+                if known.is_none() {
+                    let _ = tun.let_go();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The interface's role and program.
+    async fn install(
+        &mut self,
+        tunnel: &Tunnel,
+        id: u32,
+        is_taken_over: bool,
+        tun: &Tun,
+    ) -> Result<u32, Failure> {
+        // Without carrier until the way to the remote is known; a tunnel that was taken over keeps its own.
+        if !is_taken_over {
+            tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
+            self.kernel.clear_counters(id)?;
+        }
+        let links = self.netlink.links().await?;
+        let link = by_name(&links, &tunnel.name).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Failed,
+                format!("interface {}: gone as soon as it was made", tunnel.name),
+            )
+        })?;
+        self.kernel.attach_tc(link, Direction::Egress)?;
+        if let Err(failure) = self.kernel.set_port(link.index, &Port::tunnel(id)) {
+            self.kernel.detach(link.index, Some(&link.name));
+            return Err(failure);
+        }
+        Ok(link.index)
+    }
+
+    /// Takes a tunnel out of the kernel: first nobody is accepted any more, last the interface goes.
+    pub(super) async fn take_down(&mut self, name: &str) -> Result<(), Failure> {
+        let Some(running) = self.running.remove(name) else { return Ok(()) };
+        let Some(installed) = running.installed else { return Ok(()) };
+        self.withdraw(installed.id, installed.ifindex, Some(name))?;
+        let _ = installed.tun.let_go();
+        installed.drain.abort();
+        let _ = installed.drain.await;
+        Ok(())
+    }
+
+    fn withdraw(&mut self, id: u32, ifindex: u32, name: Option<&str>) -> Result<(), Failure> {
+        for (peer, owner) in self.kernel.peers() {
+            if owner == id {
+                self.kernel.clear_peer(&peer)?;
+            }
+        }
+        self.kernel.clear_tunnel(id)?;
+        self.kernel.clear_port(ifindex)?;
+        self.kernel.detach(ifindex, name);
+        Ok(())
+    }
+
+    /// Removes tunnels of an earlier daemon that the configuration no longer has.
+    pub(super) async fn remove_stale_tunnels(&mut self, links: &[Link]) -> Result<(), Failure> {
+        for (ifindex, port) in self.kernel.ports() {
+            let Some(id) = port.tunnel_id() else { continue };
+            let link = by_index(links, ifindex);
+            if link.is_some_and(|link| self.table.get(&link.name).is_some()) {
+                continue;
+            }
+            self.withdraw(id, ifindex, link.map(|link| link.name.as_str()))?;
+            if let Some(link) = link {
+                log::info!("tunnel {}: no longer configured, removed", link.name);
+                Tun::open(&link.name)?
+                    .let_go()
+                    .map_err(|error| Failure::io(format!("removing {}", link.name), &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows routes, addresses and interfaces: entry, MTU and running flag of every tunnel.
+    pub(super) async fn reconcile_tunnels(&mut self, links: &[Link]) {
+        for tunnel in self.table.clone().iter() {
+            if let Err(failure) = self.follow(tunnel, links).await {
+                log::error!("tunnel {}: {failure}", tunnel.name);
+                if let Some(running) = self.running.get_mut(&tunnel.name) {
+                    running.reason = failure.message;
+                }
+            }
+        }
+    }
+
+    async fn follow(&mut self, tunnel: &Tunnel, links: &[Link]) -> Result<(), Failure> {
+        let Some(installed) = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref())
+        else {
+            return Ok(());
+        };
+        let (id, ifindex) = (installed.id, installed.ifindex);
+        let Some(link) = by_index(links, ifindex) else {
+            return self.lost(&tunnel.name, id, ifindex);
+        };
+        let (facts, reason) = self.facts(tunnel, ifindex, links).await;
+        self.follow_entry(tunnel, id, ifindex, &facts)?;
+        let mtu = lower::actual_mtu(tunnel, &facts);
+        if link.mtu != u32::from(mtu) {
+            self.netlink.set_mtu(ifindex, mtu).await?;
+        }
+        if link.is_up == tunnel.disabled && self.is_first_look(&tunnel.name) {
+            self.netlink.set_up(ifindex, !tunnel.disabled).await?;
+        }
+        let Some(running) = self.running.get_mut(&tunnel.name) else { return Ok(()) };
+        if let Some(installed) = running.installed.as_mut() {
+            installed.mtu = mtu;
+            let carrier = reason.is_empty();
+            if installed.carrier != Some(carrier) {
+                installed.tun.set_carrier(carrier).map_err(|error| Failure::io("setting carrier", &error))?;
+                installed.carrier = Some(carrier);
+                let state = if carrier { "running" } else { reason.as_str() };
+                log::info!("tunnel {}: {state}", tunnel.name);
+            }
+        }
+        running.reason = reason;
+        Ok(())
+    }
+
+    /// Up and down belong to the user after the first time.
+    fn is_first_look(&self, name: &str) -> bool {
+        self.running
+            .get(name)
+            .and_then(|running| running.installed.as_ref())
+            .is_some_and(|installed| installed.carrier.is_none())
+    }
+
+    /// What is known of the way to the remote, and why the tunnel does not run.
+    async fn facts(&self, tunnel: &Tunnel, ifindex: u32, links: &[Link]) -> (Facts, String) {
+        let way = self.netlink.way_to(tunnel.remote, tunnel.local).await;
+        let Some(way) = way else {
+            let reason = match tunnel.local {
+                Some(local) => format!("no route to {} from {local}", tunnel.remote),
+                None => format!("no route to {}", tunnel.remote),
+            };
+            return (Facts::default(), if tunnel.disabled { "disabled".to_owned() } else { reason });
+        };
+        let underlay = by_index(links, way.ifindex);
+        let reason = if tunnel.disabled {
+            "disabled".to_owned()
+        } else if way.ifindex == ifindex {
+            format!("the route to {} leads through the tunnel itself", tunnel.remote)
+        } else if underlay.is_none_or(|link| !link.is_up || !link.is_running) {
+            format!("interface {} is down", underlay.map_or("of the route", |link| link.name.as_str()))
+        } else {
+            String::new()
+        };
+        let link_mtu = underlay.map(|link| link.mtu);
+        let facts = Facts { underlay: way.ifindex, way_mtu: way.mtu.or(link_mtu), source: way.source };
+        (facts, reason)
+    }
+
+    /// Writes entry and peer where they changed: the entry before the peer that leads to it.
+    fn follow_entry(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Result<(), Failure> {
+        let wanted = lower::lower(tunnel, id, ifindex, facts);
+        let installed = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref());
+        if installed.is_some_and(|installed| installed.entry == wanted && wanted.is_some()) {
+            return Ok(());
+        }
+        let peer = wanted.as_ref().and_then(lower::peer);
+        if let Some(entry) = &wanted {
+            self.kernel.set_tunnel(&TunnelEntry::v4(entry))?;
+        }
+        if let Some(peer) = &peer {
+            self.kernel.set_peer(peer, id)?;
+        }
+        for (other, owner) in self.kernel.peers() {
+            if owner == id && Some(other) != peer {
+                self.kernel.clear_peer(&other)?;
+            }
+        }
+        let running = self.running.get_mut(&tunnel.name);
+        if let Some(installed) = running.and_then(|running| running.installed.as_mut()) {
+            installed.entry = wanted;
+        }
+        Ok(())
+    }
+
+    /// Somebody removed the interface by hand.
+    fn lost(&mut self, name: &str, id: u32, ifindex: u32) -> Result<(), Failure> {
+        if let Some(running) = self.running.get_mut(name) {
+            if let Some(installed) = running.installed.take() {
+                installed.drain.abort();
+            }
+            "its interface was removed; restart the daemon to make it again".clone_into(&mut running.reason);
+            log::warn!("tunnel {name}: {}", running.reason);
+        }
+        self.withdraw(id, ifindex, None)
+    }
+
+    /// The ID of a tunnel interface that an earlier daemon made.
+    fn installed_id(&self, ifindex: u32) -> Option<u32> {
+        self.kernel.ports().into_iter().find(|(index, _)| *index == ifindex)?.1.tunnel_id()
+    }
+
+    fn free_id(&self) -> Result<u32, Failure> {
+        let used: BTreeSet<u32> =
+            self.kernel.ports().iter().filter_map(|(_, port)| port.tunnel_id()).collect();
+        (1..MAX_TUNNELS).find(|id| !used.contains(id)).ok_or_else(|| {
+            Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
+                .with_hint("remove one first")
+        })
+    }
+}
+
+/// Takes out what the programs left over, so that the interface's queue never fills.
+async fn drain(tun: Arc<Tun>, left_over: Arc<AtomicU64>) {
+    while let Ok(count) = tun.take_left_over().await {
+        left_over.fetch_add(count, Ordering::Relaxed);
+    }
+}

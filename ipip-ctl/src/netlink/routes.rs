@@ -1,0 +1,55 @@
+//! The way to a tunnel's remote, as the kernel would route the tunnel's own packets.
+
+use std::net::Ipv4Addr;
+
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType};
+use rtnetlink::RouteMessageBuilder;
+
+use super::Netlink;
+
+/// A route's answer for one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The interface that leads there.
+    pub ifindex: u32,
+    /// The source address that the kernel would choose.
+    pub source: Option<Ipv4Addr>,
+    /// MTU of the route where it has one of its own, bytes.
+    pub mtu: Option<u32>,
+}
+
+impl Netlink {
+    /// The way to `remote` for packets from `local`; `None` where there is no route, or where `remote` is this
+    /// host itself.
+    pub async fn way_to(&self, remote: Ipv4Addr, local: Option<Ipv4Addr>) -> Option<Way> {
+        let mut request = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(remote, 32);
+        if let Some(local) = local {
+            request = request.source_prefix(local, 32);
+        }
+        let answers: Vec<RouteMessage> =
+            self.handle.route().get(request.build()).execute().try_collect().await.ok()?;
+        way(answers.first()?)
+    }
+}
+
+fn way(message: &RouteMessage) -> Option<Way> {
+    if message.header.kind != RouteType::Unicast {
+        return None;
+    }
+    let mut way = Way { ifindex: 0, source: None, mtu: None };
+    for attribute in &message.attributes {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "three of the kernel's many attributes")]
+        match attribute {
+            RouteAttribute::Oif(index) => way.ifindex = *index,
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => way.source = Some(*address),
+            RouteAttribute::Metrics(metrics) => {
+                way.mtu = metrics
+                    .iter()
+                    .find_map(|metric| if let RouteMetric::Mtu(mtu) = metric { Some(*mtu) } else { None });
+            }
+            _ => {}
+        }
+    }
+    (way.ifindex != 0).then_some(way)
+}

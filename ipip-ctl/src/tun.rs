@@ -1,0 +1,147 @@
+//! The tunnel interface: a persistent TUN device.
+//!
+//! The device outlives the daemon, so that the programs on it go on working; only carrier needs a descriptor.
+//! What the programs leave over can be read from the descriptor.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use nix::libc;
+use tokio::io::unix::AsyncFd;
+
+use crate::failure::{Failure, FailureKind};
+
+const DEVICE: &str = "/dev/net/tun";
+/// Longest packet that is read, with the offload header in front.
+const PACKET_MAX: usize = 65_536 + 16;
+
+mod calls {
+    //! The ioctls of linux/if_tun.h.
+    use nix::libc::c_int;
+
+    nix::ioctl_write_int!(set_persist, b'T', 203);
+    nix::ioctl_write_int!(set_offload, b'T', 208);
+    nix::ioctl_write_ptr!(set_carrier, b'T', 226, c_int);
+    nix::ioctl_write_ptr_bad!(set_interface, 0x4004_54ca, nix::libc::ifreq);
+}
+
+/// Checksum, TCP and UDP segmentation of both families (`TUN_F_*`).
+const OFFLOADS: u64 = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
+/// The same without UDP segmentation, which came with Linux 6.2.
+const OFFLOADS_WITHOUT_UDP: u64 = 0x01 | 0x02 | 0x04;
+
+/// A tunnel interface whose descriptor is held.
+#[derive(Debug)]
+pub struct Tun {
+    file: AsyncFd<File>,
+}
+
+impl Tun {
+    /// Makes the interface, or takes hold of it where it is there already, with segmentation offloads on.
+    ///
+    /// # Errors
+    ///
+    /// The device cannot be opened, or the name is another interface's.
+    pub fn open(name: &str) -> Result<Self, Failure> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(DEVICE)
+            .map_err(|error| {
+                Failure::io(format!("opening {DEVICE}"), &error)
+                    .with_hint("load the kernel module tun: modprobe tun")
+            })?;
+        let fd = file.as_raw_fd();
+        attach(fd, name).map_err(|error| taken(name, &error))?;
+        let failed =
+            |what: &str, error: nix::Error| Failure::io(format!("interface {name}: {what}"), &error.into());
+        // SAFETY: the descriptor is open, and the argument is a number.
+        unsafe { calls::set_persist(fd, 1) }.map_err(|error| failed("making it persistent", error))?;
+        // SAFETY: as above.
+        unsafe { calls::set_offload(fd, OFFLOADS) }
+            .or_else(|_| {
+                // SAFETY: as above.
+                unsafe { calls::set_offload(fd, OFFLOADS_WITHOUT_UDP) }
+            })
+            .map_err(|error| failed("switching segmentation offloads on", error))?;
+        // A `File` owns its descriptor and always gives the same one, as the reactor asks for.
+        // SAFETY: see above.
+        let file = unsafe { AsyncFd::register(file) }
+            .map_err(|error| Failure::io(format!("interface {name}: waiting on it"), &error.into()))?;
+        Ok(Self { file })
+    }
+
+    /// Sets carrier: the interface's running flag for everybody else.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn set_carrier(&self, is_running: bool) -> io::Result<()> {
+        let value = libc::c_int::from(is_running);
+        // SAFETY: the descriptor is open, and the pointer is to a number that outlives the call.
+        unsafe { calls::set_carrier(self.file.as_raw_fd(), &raw const value) }?;
+        Ok(())
+    }
+
+    /// Makes the interface go away with the last descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn let_go(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open, and the argument is a number.
+        unsafe { calls::set_persist(self.file.as_raw_fd(), 0) }?;
+        Ok(())
+    }
+
+    /// Waits for packets that the programs left over, and takes them out; how many there were. Ends with an
+    /// error when the interface is gone.
+    ///
+    /// # Errors
+    ///
+    /// The interface is gone.
+    pub async fn take_left_over(&self) -> io::Result<u64> {
+        let mut packet = vec![0; PACKET_MAX];
+        loop {
+            let mut ready = self.file.readable().await?;
+            let mut count = 0;
+            loop {
+                match ready.try_io(|file| file.get_ref().read(&mut packet)) {
+                    Ok(Ok(_)) => count += 1,
+                    Ok(Err(error)) => return Err(error),
+                    Err(_would_block) => break,
+                }
+            }
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+/// Makes or takes the interface: no packet information in front of a packet, but the offload header.
+fn attach(fd: RawFd, name: &str) -> io::Result<()> {
+    // SAFETY: an ifreq of zeros is a valid one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or_default();
+    // SAFETY: the descriptor is open, and the request outlives the call.
+    unsafe { calls::set_interface(fd, &raw const request) }?;
+    Ok(())
+}
+
+fn taken(name: &str, error: &io::Error) -> Failure {
+    match error.raw_os_error() {
+        Some(libc::EBUSY | libc::EINVAL) => {
+            Failure::new(FailureKind::Conflict, format!("interface {name}: the name is another interface's"))
+                .with_hint("choose another name, or remove that interface")
+        }
+        _ => Failure::io(format!("making interface {name}"), error),
+    }
+}
