@@ -109,7 +109,7 @@ fn lock(directory: &Path) -> Result<File, Failure> {
     let failed =
         |error: &std::io::Error| Failure::io(format!("state directory {}", directory.display()), error);
     fs::create_dir_all(directory).map_err(|error| failed(&error))?;
-    let lock = File::open(directory).map_err(|error| failed(&error))?;
+    let lock = File::create(directory.join("lock")).map_err(|error| failed(&error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Failure::new(

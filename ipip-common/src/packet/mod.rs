@@ -6,8 +6,8 @@ pub mod ipv4;
 pub mod mss;
 pub mod outer;
 
-/// EtherType of IPv4.
-pub const ETHERTYPE_IPV4: u16 = network_types::eth::EtherType::Ipv4 as u16;
+/// EtherType of IPv4 in host order; network-types keeps it in wire order.
+pub const ETHERTYPE_IPV4: u16 = u16::from_be(network_types::eth::EtherType::Ipv4 as u16);
 /// IP protocol number of IPv4 in IP (RFC 2003).
 pub const PROTOCOL_IPV4: u8 = network_types::ip::IpProto::Ipv4 as u8;
 /// IP protocol number of TCP.
