@@ -10,8 +10,13 @@
     reason = "a panic is how a test fails"
 )]
 
+pub mod bytes;
+pub mod case;
+pub mod cases;
+pub mod need;
 pub mod netns;
 pub mod offload;
+pub mod pcap;
 pub mod process;
 pub mod topology;
 pub mod wait;

@@ -1,0 +1,56 @@
+//! The tables. A row's expectations come from etherparse or are spelled out, never from the code under test.
+//!
+//! Names carry the IDs of the facts they show: H (outer header), T (TTL), E (ECN), M (MTU and MSS), D
+//! (acceptance), L (loops), C (checksums).
+
+mod decap4;
+mod ecn;
+mod encap4;
+mod mss;
+mod refuse;
+pub mod route;
+
+use crate::bytes::Packet;
+use crate::case::{Case, Expected, forwarded};
+
+/// Every case.
+pub fn all() -> Vec<Case> {
+    [encap4::cases(), decap4::cases(), ecn::cases(), mss::cases(), refuse::cases(), route::cases()].concat()
+}
+
+/// A case where both tiers encapsulate `inner` behind the header of `outer` (its payload does not matter). Tier 1
+/// stands in for the stack and lowers the inner TTL; tier 2 gets the packet after the stack did.
+fn encapsulated(name: &str, inner: &Packet, outer: &Packet) -> Case {
+    let around = |inner: &Packet| {
+        let outer = outer.clone().with(|outer| outer.payload = inner.bytes());
+        Expected::Carried(outer.bytes())
+    };
+    Case::encap(name, &inner.bytes())
+        .xdp(around(&forwarded(inner)))
+        .tc(around(inner))
+        .with(|case| case.inner_len = u32::try_from(inner.bytes().len()).unwrap())
+}
+
+/// The outer header that the case's tunnel makes without special settings.
+fn plain_outer(inner: &Packet) -> Packet {
+    Packet::around(inner).with(|outer| (outer.ttl, outer.ident) = (255, 0x1234))
+}
+
+/// A case where both tiers decapsulate `outer` to `inner`.
+fn decapsulated(name: &str, outer: &Packet, inner: &Packet) -> Case {
+    Case::decap(name, &outer.bytes())
+        .xdp(Expected::Carried(forwarded(inner).bytes()))
+        .tc(Expected::Carried(inner.bytes()))
+        .with(|case| case.inner_len = u32::try_from(inner.bytes().len()).unwrap())
+}
+
+/// A packet from the far end with `inner` inside.
+fn arriving(inner: &Packet) -> Packet {
+    Packet::around(inner).backwards().with(|outer| outer.ident = 0x7a01)
+}
+
+/// A UDP datagram from the server to the client.
+fn reply(data: &[u8]) -> Packet {
+    // A swap of both addresses and nothing else leaves the checksum right.
+    crate::bytes::udp(data).backwards()
+}

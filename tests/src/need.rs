@@ -1,0 +1,80 @@
+//! What a test needs of its machine. Without it a test skips, and says so; with `IPIP_REQUIRE=1` it fails.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Whether this process is root; the test returns when it is not.
+#[must_use]
+pub fn root() -> bool {
+    nix::unistd::geteuid().is_root() || skip("it needs root")
+}
+
+/// The linked programs, `IPIP_BPF_OBJECT` or what `cargo xtask build` leaves in target/; for root only.
+#[must_use]
+pub fn bpf() -> Option<PathBuf> {
+    if !root() {
+        return None;
+    }
+    let path = std::env::var_os("IPIP_BPF_OBJECT").map_or_else(|| target("bpf/ipip-ebpf.o"), PathBuf::from);
+    if path.exists() {
+        return Some(path);
+    }
+    skip(&format!("there is no {}: build it with `cargo xtask build`", path.display()));
+    None
+}
+
+/// The program `ipip-ctl`, `IPIP_CTL` or what cargo leaves in target/; for root only.
+#[must_use]
+pub fn ctl() -> Option<PathBuf> {
+    if !root() {
+        return None;
+    }
+    let built = ["debug/ipip-ctl", "release/ipip-ctl"].map(target).into_iter().filter(|path| path.exists());
+    let newest = built.max_by_key(|path| path.metadata().and_then(|file| file.modified()).ok());
+    let path = std::env::var_os("IPIP_CTL").map(PathBuf::from).or(newest).filter(|path| path.exists());
+    if path.is_none() {
+        skip("there is no ipip-ctl: build it with `cargo xtask build`");
+    }
+    path
+}
+
+/// Whether a program can be started.
+#[must_use]
+pub fn program(name: &str) -> bool {
+    let mut command = Command::new(name);
+    let started = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    started.is_ok() || skip(&format!("the program {name} is not installed"))
+}
+
+/// The running kernel's version, major and minor.
+pub fn kernel() -> (u32, u32) {
+    let name = nix::sys::utsname::uname().expect("asking for the kernel's version");
+    let release = name.release().to_string_lossy().into_owned();
+    let mut numbers =
+        release.split(|letter: char| !letter.is_ascii_digit()).map(|word| word.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn target(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(path)
+}
+
+/// Says why, in the log and to the machinery that counts. Always false, for `condition || skip(..)`.
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
+fn skip(why: &str) -> bool {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("{test}: {why}");
+    assert!(
+        std::env::var("IPIP_REQUIRE").as_deref() != Ok("1"),
+        "{line}, and IPIP_REQUIRE=1 forbids skipping"
+    );
+    eprintln!("skipped {line}");
+    if let Some(log) = std::env::var_os("IPIP_SKIP_LOG") {
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(&log).expect("opening IPIP_SKIP_LOG");
+        writeln!(file, "{line}").expect("writing IPIP_SKIP_LOG");
+    }
+    false
+}
