@@ -114,7 +114,8 @@ impl XdpEnv {
             },
             Answer::TooBig => Err(Reason::TooBig),
             Answer::NotForwarded => Err(Reason::Local),
-            Answer::Disabled | Answer::None => Err(Reason::NoRoute),
+            Answer::Disabled => Err(Reason::NotForwarding),
+            Answer::None => Err(Reason::NoRoute),
         }
     }
 }

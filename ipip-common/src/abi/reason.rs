@@ -69,6 +69,7 @@ reasons! {
     Torn = 19, "torn", Drop, "The kernel refused a step after the packet was changed.";
     NoSlowPath = 20, "no-slow-path", Drop, "Only the daemon could carry it, and it has no way to.";
     InnerVersion = 21, "inner-version", Drop, "The inner header's version is not the one that the protocol number says.";
+    NotForwarding = 22, "not-forwarding", Pass, "The host does not forward where the packet came from; tier 2 serves it.";
 }
 
 impl Reason {

@@ -23,6 +23,9 @@ const FILTER_HANDLE: TcHandle = TcHandle::new(0, 1);
 /// Why there is no XDP program of ours on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoXdp {
+    /// The host does not forward from this port, so that tier 1 has nothing to do there; and attaching may cost
+    /// something (a veth gives up segmentation offload).
+    NotForwarding,
     /// Another program is there, and stays.
     Occupied,
     /// The driver has no native XDP, or not with the interface's present settings.
@@ -94,6 +97,12 @@ impl Kernel {
             }
             Err(error) => Ok(Err(NoXdp::NotNative(failed("the driver refuses native XDP", &error).message))),
         }
+    }
+
+    /// Whether an earlier daemon attached the XDP program to this interface.
+    #[must_use]
+    pub fn has_xdp(&self, ifindex: u32) -> bool {
+        self.pins.link(program::XDP_PORT, ifindex).exists()
     }
 
     /// Attaches the TC program for this direction, or replaces the one of an earlier daemon.

@@ -30,6 +30,9 @@ impl PortState {
                 );
             }
             Ok(()) => {}
+            Err(NoXdp::NotForwarding) => {
+                reasons.push("IPv4 forwarding is off: tier 1 has nothing to do".to_owned());
+            }
             Err(NoXdp::Occupied) => reasons.push("the XDP hook is occupied by another program".to_owned()),
             Err(NoXdp::NotNative(why)) => reasons.push(why.clone()),
         }
@@ -96,21 +99,45 @@ impl Engine {
         let role = known.map_or(Port::ethernet(mac, false), |(_, port)| port);
         let written = self.kernel.set_port(link.index, &role);
         let tc = written.and_then(|()| self.kernel.attach_tc(link, Direction::Ingress));
-        let xdp = match self.kernel.attach_xdp(link) {
-            Ok(attached) => attached,
-            Err(failure) => Err(NoXdp::NotNative(failure.message)),
-        };
+        let xdp = self.add_xdp(link);
         let state = PortState { name: link.name.clone(), xdp, tc, role };
         match (&state.xdp, &state.tc) {
             (Ok(()), Ok(())) => log::info!("port {}: tiers 1 (XDP) and 2 (TC)", link.name),
+            (Err(NoXdp::NotForwarding), Ok(())) => {
+                log::info!("port {}: tier 2 (TC); {}", link.name, state.reason());
+            }
             _ => log::warn!("port {}: not all tiers: {}", link.name, state.reason()),
         }
         self.ports.insert(link.index, state);
         self.follow_port(link, mac).await;
     }
 
-    /// Writes the role anew when the address or the driver's abilities have changed.
+    /// Tier 1, where the host forwards. A program that an earlier daemon attached stays in any case.
+    fn add_xdp(&mut self, link: &Link) -> Result<(), NoXdp> {
+        if !forwards(&link.name) && !self.kernel.has_xdp(link.index) {
+            return Err(NoXdp::NotForwarding);
+        }
+        self.kernel.attach_xdp(link).unwrap_or_else(|failure| Err(NoXdp::NotNative(failure.message)))
+    }
+
+    /// Writes the role anew when the address, forwarding or the driver's abilities have changed.
     async fn follow_port(&mut self, link: &Link, mac: [u8; 6]) {
+        let waits_for_forwarding =
+            self.ports.get(&link.index).is_some_and(|port| port.xdp == Err(NoXdp::NotForwarding));
+        if waits_for_forwarding && forwards(&link.name) {
+            let xdp = self.add_xdp(link);
+            if let Some(port) = self.ports.get_mut(&link.index) {
+                port.xdp = xdp;
+                log::info!(
+                    "port {}: forwarding is on; {}",
+                    link.name,
+                    match port.xdp {
+                        Ok(()) => "tier 1 (XDP) too".to_owned(),
+                        Err(_) => port.reason(),
+                    }
+                );
+            }
+        }
         let has_xdp = self.ports.get(&link.index).is_some_and(|port| port.xdp.is_ok());
         let takes_frames = has_xdp
             && self.netlink.takes_frames(link.index).await.unwrap_or(
@@ -128,4 +155,10 @@ impl Engine {
             Err(failure) => log::error!("port {}: {failure}", link.name),
         }
     }
+}
+
+/// Whether the host forwards what arrives on this interface.
+fn forwards(name: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"))
+        .is_ok_and(|text| text.trim() != "0")
 }
