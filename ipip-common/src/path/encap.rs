@@ -93,6 +93,12 @@ const fn is_loop(tunnel: &TunnelEntry, inner: &Ipv4) -> bool {
 impl Plan {
     #[inline(always)]
     fn carry_out(self, frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry) -> Verdict {
+        // Link padding goes first: the kernel trims no socket buffer that is marked as encapsulated.
+        if self.segments == 1 {
+            if let Err(reason) = frame.trim(self.inner.total_len()) {
+                return refuse(env, tunnel, reason);
+            }
+        }
         if let Err(reason) = frame.push_front::<{ ipv4::HEADER }>() {
             return refuse(env, tunnel, reason);
         }
@@ -105,9 +111,6 @@ impl Plan {
 
     #[inline(always)]
     fn write(&self, frame: &mut impl Frame) -> Option<()> {
-        if self.segments == 1 {
-            frame.trim(self.inner.total_len().wrapping_add(ipv4::HEADER)).ok()?;
-        }
         frame.put_words(0, self.outer)?;
         self.inner.write_edits(frame, ipv4::HEADER)?;
         self.clamp.write(frame, ipv4::HEADER)?;
