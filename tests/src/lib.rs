@@ -18,5 +18,6 @@ pub mod netns;
 pub mod offload;
 pub mod pcap;
 pub mod process;
+pub mod prog;
 pub mod topology;
 pub mod wait;

@@ -13,8 +13,8 @@ fn simple(name: &str, inner: &Packet) -> Case {
     decapsulated(name, &arriving(inner), inner)
 }
 
-fn refused(name: &str, outer: &Packet, expected: Expected) -> Case {
-    Case::decap(name, &outer.bytes()).both(&expected)
+fn refused(name: &str, outer: &Packet, expected: &Expected) -> Case {
+    Case::decap(name, &outer.bytes()).both(expected)
 }
 
 fn plain() -> Vec<Case> {
@@ -66,7 +66,7 @@ fn ttl() -> Vec<Case> {
         refused(
             "T2 an inner TTL of 0 is discarded",
             &arriving(&with_ttl(0)),
-            Expected::Drop(Reason::TtlZero),
+            &Expected::Drop(Reason::TtlZero),
         ),
         simple("T3 a TTL of 1 expires in forwarding, not in decapsulation", &with_ttl(1))
             .xdp(Expected::Pass(Reason::TtlExpired)),
@@ -89,30 +89,30 @@ fn lengths() -> Vec<Case> {
         refused(
             "D4 an inner packet one byte longer than the outer's is dropped",
             &arriving(&too_long(1)),
-            Expected::Drop(Reason::BadLength),
+            &Expected::Drop(Reason::BadLength),
         ),
         refused(
             "D4 an inner packet of 65535 bytes in a small one is dropped",
             &arriving(&inner.clone().with(|inner| inner.total_len = Some(u16::MAX))),
-            Expected::Drop(Reason::BadLength),
+            &Expected::Drop(Reason::BadLength),
         ),
         frame_padding(
             refused(
                 "D4 padding does not lend length to the inner packet",
                 &arriving(&too_long(4)),
-                Expected::Drop(Reason::BadLength),
+                &Expected::Drop(Reason::BadLength),
             ),
             20,
         ),
         refused(
             "D9 an inner length below its header's is dropped",
             &arriving(&too_short(19)),
-            Expected::Drop(Reason::BadLength),
+            &Expected::Drop(Reason::BadLength),
         ),
         refused(
             "D9 an inner length of 0 is dropped",
             &arriving(&too_short(0)),
-            Expected::Drop(Reason::BadLength),
+            &Expected::Drop(Reason::BadLength),
         ),
         decapsulated("D4 an inner packet of exactly its header comes out", &trailing_header(), &{
             Packet::new(UDP, &[]).backwards()
@@ -150,7 +150,7 @@ fn acceptance() -> Vec<Case> {
 fn outer_is_odd() -> Vec<Case> {
     let outer = arriving(&reply(&[4; 40]));
     let with = |change: fn(&mut Packet)| outer.clone().with(change);
-    let pass = |name: &str, outer: &Packet, reason| refused(name, outer, Expected::Pass(reason));
+    let pass = |name: &str, outer: &Packet, reason| refused(name, outer, &Expected::Pass(reason));
     vec![
         pass(
             "D11 outer options are the stack's",
@@ -200,7 +200,7 @@ fn outer_is_odd() -> Vec<Case> {
 
 fn inner_is_odd() -> Vec<Case> {
     let with = |change: fn(&mut Packet)| reply(&[5; 24]).with(change);
-    let drop = |name: &str, inner: &Packet, reason| refused(name, &arriving(inner), Expected::Drop(reason));
+    let drop = |name: &str, inner: &Packet, reason| refused(name, &arriving(inner), &Expected::Drop(reason));
     let options = with(|inner| inner.options = hex("0703 0400"));
     let first = with(|inner| inner.more_fragments = true);
     vec![

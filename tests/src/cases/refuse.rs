@@ -47,7 +47,7 @@ fn foreign_protocols() -> Vec<Case> {
     [
         other("D11 ARP is foreign", 0x0806, &arp),
         other("D11 IPv6 is foreign", 0x86dd, &ipv6),
-        other("D11 IPv4 under IPv6's EtherType is foreign", 0x86dd, &udp(b"liar").bytes()),
+        other("D11 IPv4 under IPv6's EtherType is foreign", 0x86dd, &udp(&[6; 12]).bytes()),
         other(
             "D11 a tunnel's packet under IPv6's EtherType is foreign",
             0x86dd,
