@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipip_common::abi::{Ipv4Tunnel, Reason, Tier, TierTraffic, TunnelEntry, TunnelFlags};
+use ipip_common::abi::{Ipv4Tunnel, Reason, Tier, TunnelEntry, TunnelFlags};
 
 use crate::bytes::{LOCAL, Packet, REMOTE, ethernet};
 
@@ -189,44 +189,6 @@ impl Case {
     /// The frame's bytes from the network header on.
     pub fn packet(&self) -> &[u8] {
         &self.input[14..]
-    }
-
-    /// The bytes from the network header on that a tier leaves.
-    pub fn result(&self, tier: Tier) -> &[u8] {
-        match self.expected(tier) {
-            Expected::Foreign | Expected::Pass(_) | Expected::Drop(_) => self.packet(),
-            Expected::Carried(bytes) => bytes,
-        }
-    }
-
-    /// The Ethernet header that a tier leaves: the next hop's, or the old one where nothing is carried. `None`
-    /// where the kernel fills it in later.
-    pub fn result_link(&self, tier: Tier) -> Option<Vec<u8>> {
-        let hop = match self.direction {
-            Direction::Encap => (mac::GATEWAY, mac::WAN),
-            Direction::Decap => (mac::CLIENT, mac::LAN),
-        };
-        match (self.expected(tier), tier) {
-            (Expected::Carried(_), Tier::Xdp) => Some(ethernet(hop.0, hop.1, IPV4, &[])),
-            (Expected::Carried(_), Tier::Tc | Tier::Daemon) => None,
-            (Expected::Foreign | Expected::Pass(_) | Expected::Drop(_), _) => Some(self.input[..14].to_vec()),
-        }
-    }
-
-    /// What a tier counts: traffic and the reason of a refusal.
-    pub fn counted(&self, tier: Tier) -> (TierTraffic, Option<Reason>) {
-        let mut traffic = TierTraffic::default();
-        match (self.expected(tier), self.direction) {
-            (Expected::Foreign, _) => return (traffic, None),
-            (Expected::Pass(reason) | Expected::Drop(reason), _) => return (traffic, Some(*reason)),
-            (Expected::Carried(_), Direction::Encap) => {
-                (traffic.sent_packets, traffic.sent_bytes) = (1, self.inner_len.into());
-            }
-            (Expected::Carried(_), Direction::Decap) => {
-                (traffic.received_packets, traffic.received_bytes) = (1, self.inner_len.into());
-            }
-        }
-        (traffic, None)
     }
 }
 

@@ -13,9 +13,11 @@
 pub mod bytes;
 pub mod case;
 pub mod cases;
+pub mod host;
 pub mod need;
 pub mod netns;
 pub mod offload;
+pub mod outcome;
 pub mod pcap;
 pub mod process;
 pub mod prog;

@@ -14,6 +14,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 
 use crate::case::{Case, Direction, mac};
 use crate::netns::{Netns, connect};
+use crate::outcome::{Fate, Outcome};
 
 /// The one tunnel of the world.
 const TUNNEL: u32 = 1;
@@ -21,19 +22,6 @@ const TUNNEL: u32 = 1;
 const IDENT_BLOCK: u32 = 32_768;
 /// The largest frame that a test run returns.
 const LARGEST: usize = 4096;
-
-/// What a program made of a frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The program's return value.
-    pub verdict: i32,
-    /// The frame afterwards.
-    pub bytes: Vec<u8>,
-    /// What the tier's share of the tunnel's traffic grew by.
-    pub traffic: TierTraffic,
-    /// Refusals that were counted, one entry each, all tiers.
-    pub refused: Vec<(Tier, Reason)>,
-}
 
 /// The counters of the world's tunnel.
 #[derive(Clone, PartialEq, Eq)]
@@ -151,8 +139,10 @@ impl World {
         Counters { traffic, refusals }
     }
 
-    /// Runs the case's frame through the program that this tier has for its direction. An error is the kernel's
-    /// refusal to run such a frame at all.
+    /// Runs the case's frame through the program that this tier has for its direction.
+    ///
+    /// # Errors
+    /// The kernel refuses to run such a frame at all.
     pub fn run(&mut self, case: &Case, tier: Tier) -> Result<Outcome, String> {
         self.prepare(case);
         let before = self.counters();
@@ -162,11 +152,9 @@ impl World {
         }
         .map_err(|error| format!("the kernel does not run this frame: {error:?}"))?;
         let after = self.counters();
-        let refused = before.refusals.iter().zip(&after.refusals).flat_map(|(before, after)| {
-            std::iter::repeat_n((after.0, after.1), usize::try_from(after.2 - before.2).unwrap())
-        });
         let traffic = only(tier, &before.traffic, &after.traffic);
-        Ok(Outcome { verdict, bytes, traffic, refused: refused.collect() })
+        let fate = fate(tier, verdict).unwrap_or_else(|| panic!("{}: verdict {verdict}", case.name));
+        Ok(Outcome { fate, bytes, traffic, refused: refused(tier, &before, &after) })
     }
 
     fn run_xdp(&self, case: &Case) -> Result<(i32, Vec<u8>), aya::programs::ProgramError> {
@@ -205,6 +193,26 @@ fn test_run(
     })?;
     output.truncate(usize::try_from(result.data_size_out).unwrap());
     Ok((result.return_value.cast_signed(), output))
+}
+
+/// What the kernel does after a return value: `XDP_*`, or `TC_ACT_*` (-1 is unspecified: on to the next program).
+fn fate(tier: Tier, verdict: i32) -> Option<Fate> {
+    match (tier, verdict) {
+        (Tier::Xdp, 2) | (Tier::Tc, -1) => Some(Fate::Passed),
+        (Tier::Xdp, 1) | (Tier::Tc, 2) => Some(Fate::Dropped),
+        (Tier::Xdp, 4) | (Tier::Tc, 7) => Some(Fate::Carried),
+        _ => None,
+    }
+}
+
+/// The refusals that were counted in between; panics when one was counted for another tier.
+fn refused(tier: Tier, before: &Counters, after: &Counters) -> Vec<Reason> {
+    let mut refused = Vec::new();
+    for ((by, reason, before), (_, _, after)) in before.refusals.iter().zip(&after.refusals) {
+        assert!(*by == tier || before == after, "{reason:?} was counted for another tier");
+        refused.extend(std::iter::repeat_n(*reason, usize::try_from(after - before).unwrap()));
+    }
+    refused
 }
 
 /// What one tier's share grew by; panics when another's did.
