@@ -10,9 +10,11 @@
     reason = "a panic is how a test fails"
 )]
 
+pub mod bpffs;
 pub mod bytes;
 pub mod case;
 pub mod cases;
+pub mod ctl;
 pub mod host;
 pub mod need;
 pub mod netns;

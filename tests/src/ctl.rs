@@ -1,0 +1,192 @@
+//! The daemon in a namespace, and the command line as its client.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bpffs::BpfFs;
+use crate::netns::Netns;
+use crate::process::Running;
+use crate::wait;
+
+/// How long the daemon may take until it answers.
+const START: Duration = Duration::from_secs(30);
+/// How long it may take until it has followed a change.
+const FOLLOW: Duration = Duration::from_secs(10);
+
+/// What a command printed and how it ended.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub output: String,
+    /// Standard error.
+    pub errors: String,
+}
+
+/// A daemon with its files in temporary directories. Dropping it kills the daemon; what it pinned goes with the
+/// BPF file system, its tunnels with the namespace.
+#[derive(Debug)]
+pub struct Daemon<'a> {
+    namespace: &'a Netns,
+    program: PathBuf,
+    running: Option<Running>,
+    pins: BpfFs,
+    folder: TempDir,
+}
+
+impl<'a> Daemon<'a> {
+    /// Starts the daemon without tunnels, and waits until it answers.
+    pub fn start(program: &Path, namespace: &'a Netns) -> Self {
+        let mut daemon = Self::prepare(program, namespace, "");
+        daemon.restart();
+        daemon
+    }
+
+    /// A daemon with this configuration file that does not run yet.
+    pub fn prepare(program: &Path, namespace: &'a Netns, config: &str) -> Self {
+        let folder = TempDir::with_prefix("ipip-state").expect("creating a temporary directory");
+        let daemon = Self { namespace, program: program.into(), running: None, pins: BpfFs::new(), folder };
+        fs::write(daemon.config(), config).expect("writing the configuration");
+        daemon
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("ipip.toml")
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("ipip.sock")
+    }
+
+    /// The directory of pinned maps and links.
+    pub fn pins(&self) -> PathBuf {
+        self.pins.pins()
+    }
+
+    /// The command that starts the daemon.
+    pub fn command(&self) -> Command {
+        let mut command = self.namespace.command(&self.program);
+        command.arg("daemon").arg("--config").arg(self.config());
+        command.arg("--state-dir").arg(self.folder.path().join("state"));
+        command.arg("--socket").arg(self.socket()).arg("--pin-dir").arg(self.pins());
+        command
+    }
+
+    /// Starts it, again or for the first time, and waits until it answers.
+    pub fn restart(&mut self) {
+        let mut running = Running::start(&mut self.command());
+        wait::until_true("the daemon answers", START, || {
+            if let Some(status) = running.ended() {
+                panic!("the daemon ended ({status}):\n{}", running.output());
+            }
+            self.try_run("print --json").code == Some(0)
+        });
+        self.running = Some(running);
+    }
+
+    fn running(&mut self) -> &mut Running {
+        self.running.as_mut().expect("the daemon was started")
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.running().kill();
+    }
+
+    /// Stops it, and leaves what it built in the kernel.
+    pub fn stop(&mut self) {
+        let status = self.running().stop();
+        let log = self.log();
+        assert!(status.success(), "the daemon ended badly ({status}):\n{log}");
+    }
+
+    /// What it logged.
+    pub fn log(&mut self) -> String {
+        self.running().output()
+    }
+
+    /// Runs a command line of the client, split at white space.
+    pub fn try_run(&self, line: &str) -> Answer {
+        let mut command = self.namespace.command(&self.program);
+        answer(command.arg("--socket").arg(self.socket()).args(line.split_whitespace()))
+    }
+
+    /// Runs it and returns what it printed; panics when it fails.
+    #[track_caller]
+    pub fn run(&self, line: &str) -> String {
+        let answer = self.try_run(line);
+        assert_eq!(answer.code, Some(0), "ipip-ctl {line}: {}", answer.errors);
+        answer.output
+    }
+
+    /// Runs it, and demands that it fails with this exit code and one line of explanation, which is returned.
+    #[track_caller]
+    pub fn refuses(&self, line: &str, code: i32) -> String {
+        let answer = self.try_run(line);
+        answer.is_failure(code);
+        answer.errors
+    }
+
+    /// All tunnels, as `print --json` shows them.
+    #[track_caller]
+    pub fn tunnels(&self) -> Vec<Value> {
+        let text = self.run("print --json");
+        let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        all["tunnels"].as_array().unwrap_or_else(|| panic!("no list of tunnels: {text}")).clone()
+    }
+
+    /// One tunnel; panics when there is none of this name.
+    #[track_caller]
+    pub fn tunnel(&self, name: &str) -> Value {
+        let found = self.tunnels().into_iter().find(|tunnel| tunnel["name"] == name);
+        found.unwrap_or_else(|| panic!("no tunnel {name}"))
+    }
+
+    /// Adds a tunnel named `ipip1` between two addresses, with more options, and waits until it runs.
+    pub fn add(&self, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, options: &str) {
+        self.run(&format!("add ipip1 --local-address {local} --remote-address {remote} {options}"));
+        wait::until_true("the tunnel runs", FOLLOW, || self.tunnel("ipip1")["running"] == true);
+    }
+
+    /// A counter of a tunnel: `counter("ipip1", "xdp", "sent-packets")`.
+    #[track_caller]
+    pub fn counter(&self, tunnel: &str, tier: &str, name: &str) -> u64 {
+        let tunnel = self.tunnel(tunnel);
+        tunnel["traffic"][tier][name].as_u64().unwrap_or_else(|| panic!("no {tier} {name}: {tunnel}"))
+    }
+
+    /// Waits until tier 1 takes and gives frames on all these ports.
+    pub fn wait_for_tier_1(&self, ports: &[&str]) {
+        wait::until_true("tier 1 is attached", FOLLOW, || {
+            let status: Value = serde_json::from_str(&self.run("status --json")).expect("JSON");
+            let list = status["ports"].as_array().cloned().unwrap_or_default();
+            ports.iter().all(|name| list.iter().any(|port| port["name"] == **name && port["reason"] == ""))
+        });
+    }
+}
+
+impl Answer {
+    /// Demands a failure with this exit code and exactly one line of explanation, and nothing on the output.
+    #[track_caller]
+    pub fn is_failure(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(self.errors.lines().count(), 1, "not one line: {self:?}");
+        assert!(self.output.is_empty(), "{self:?}");
+    }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn answer(command: &mut Command) -> Answer {
+    let output = command.output().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Answer { code: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr) }
+}
