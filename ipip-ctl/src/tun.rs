@@ -18,7 +18,7 @@ const DEVICE: &str = "/dev/net/tun";
 const PACKET_MAX: usize = 65_536 + 16;
 
 mod calls {
-    //! The ioctls of linux/if_tun.h.
+    //! The ioctls of `linux/if_tun.h`.
     use nix::libc::c_int;
 
     nix::ioctl_write_int!(set_persist, b'T', 203);

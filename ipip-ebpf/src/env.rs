@@ -102,8 +102,8 @@ impl XdpEnv {
 
     /// The hop onto another port's wire, if that port takes redirected frames.
     #[inline(always)]
-    fn wire(answer: Answer) -> Result<Hop, Reason> {
-        match answer {
+    fn wire(answer: &Answer) -> Result<Hop, Reason> {
+        match *answer {
             Answer::Known { ifindex, destination, source } => match port(ifindex) {
                 Some(port) if port.is_fast() => Ok(Hop::Wire { ifindex, destination, source }),
                 Some(_) | None => Err(Reason::SlowPort),
@@ -143,18 +143,18 @@ impl Env for XdpEnv {
     fn route_outer(&self, tunnel: &TunnelEntry, tos: u8, length: u32) -> Result<Hop, Reason> {
         // SAFETY: the context is the one this program was started with.
         let answer = unsafe { fib::route_own(self.ctx, &outer_header(tunnel, tos), length) };
-        if let Answer::Routed { ifindex } = answer {
-            if port(ifindex).is_some_and(|port| port.tunnel_id().is_some()) {
-                return Err(Reason::Loop);
-            }
+        if let Answer::Routed { ifindex } = answer
+            && port(ifindex).is_some_and(|port| port.tunnel_id().is_some())
+        {
+            return Err(Reason::Loop);
         }
-        Self::wire(answer)
+        Self::wire(&answer)
     }
 
     #[inline(always)]
     fn route_inner(&self, tunnel: &TunnelEntry, inner: &Ipv4, ports: Ports) -> Result<Hop, Reason> {
         // SAFETY: the context is the one this program was started with.
-        Self::wire(unsafe { fib::route(self.ctx, tunnel.ifindex(), inner, ports, inner.total_len()) })
+        Self::wire(&unsafe { fib::route(self.ctx, tunnel.ifindex(), inner, ports, inner.total_len()) })
     }
 
     #[inline(always)]

@@ -3,7 +3,16 @@
 //! Each program turns its context into a frame and a world, asks a path for a verdict and carries it out.
 //! Decisions belong in `ipip-common`; here are only reads, writes, map lookups and helper calls.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
-#![expect(clippy::cast_possible_truncation, reason = "the kernel's interfaces mix 32 and 64 bit numbers")]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "the kernel's interfaces mix widths and signs; the values are small"
+    ),
+    expect(clippy::many_single_char_names, reason = "the six bytes of an Ethernet address")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod env;
@@ -13,6 +22,7 @@ mod hook;
 mod maps;
 
 #[cfg(target_arch = "bpf")]
+#[expect(clippy::needless_pass_by_value, reason = "the macros of aya hand the context over")]
 mod programs {
     use aya_ebpf::{
         macros::{classifier, xdp},
@@ -32,7 +42,7 @@ mod programs {
         let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
         let verdict = match decap(&mut frame, &env) {
             Verdict::Foreign => encap(&mut frame, &env),
-            verdict => verdict,
+            verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
         };
         xdp::finish(verdict)
     }

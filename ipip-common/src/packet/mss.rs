@@ -74,7 +74,7 @@ fn find_option(frame: &impl Frame, tcp_at: u32, options_end: u32) -> u32 {
     let mut at = TCP_HEADER;
     let mut word = 0;
     while at < LONGEST_HEADER && at < options_end {
-        if at & 3 == 0 {
+        if at.is_multiple_of(4) {
             let Some([four]) = frame.words::<1>(tcp_at.wrapping_add(at)) else { return 0 };
             word = four;
         }

@@ -94,10 +94,10 @@ impl Plan {
     #[inline(always)]
     fn carry_out(self, frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry) -> Verdict {
         // Link padding goes first: the kernel trims no socket buffer that is marked as encapsulated.
-        if self.segments == 1 {
-            if let Err(reason) = frame.trim(self.inner.total_len()) {
-                return refuse(env, tunnel, reason);
-            }
+        if self.segments == 1
+            && let Err(reason) = frame.trim(self.inner.total_len())
+        {
+            return refuse(env, tunnel, reason);
         }
         if let Err(reason) = frame.push_front::<{ ipv4::HEADER }>() {
             return refuse(env, tunnel, reason);

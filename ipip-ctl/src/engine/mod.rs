@@ -52,9 +52,9 @@ impl Engine {
     /// The kernel refuses something that concerns every tunnel.
     pub async fn start(&mut self) -> Result<(), Failure> {
         let links = self.netlink.links().await?;
-        self.remove_stale_tunnels(&links).await?;
-        self.remove_stale_ports(&links)?;
-        for tunnel in self.table.clone().iter() {
+        self.remove_stale_tunnels(&links)?;
+        self.remove_stale_ports(&links);
+        for tunnel in &self.table.clone() {
             if let Err(failure) = self.bring_up(tunnel, &links).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));

@@ -63,7 +63,7 @@ impl Engine {
     }
 
     /// Lets go of interfaces that an earlier daemon had and this one does not want.
-    pub(super) fn remove_stale_ports(&mut self, links: &[Link]) -> Result<(), Failure> {
+    pub(super) fn remove_stale_ports(&mut self, links: &[Link]) {
         for (ifindex, port) in self.kernel.ports() {
             if port.tunnel_id().is_some() {
                 continue;
@@ -78,7 +78,6 @@ impl Engine {
                 self.kernel.detach(ifindex, None);
             }
         }
-        Ok(())
     }
 
     pub(super) fn drop_port(&mut self, ifindex: u32, name: Option<&str>) {

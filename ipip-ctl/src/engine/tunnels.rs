@@ -134,7 +134,7 @@ impl Engine {
     }
 
     /// Removes tunnels of an earlier daemon that the configuration no longer has.
-    pub(super) async fn remove_stale_tunnels(&mut self, links: &[Link]) -> Result<(), Failure> {
+    pub(super) fn remove_stale_tunnels(&mut self, links: &[Link]) -> Result<(), Failure> {
         for (ifindex, port) in self.kernel.ports() {
             let Some(id) = port.tunnel_id() else { continue };
             let link = by_index(links, ifindex);
@@ -154,7 +154,7 @@ impl Engine {
 
     /// Follows routes, addresses and interfaces: entry, MTU and running flag of every tunnel.
     pub(super) async fn reconcile_tunnels(&mut self, links: &[Link]) {
-        for tunnel in self.table.clone().iter() {
+        for tunnel in &self.table.clone() {
             if let Err(failure) = self.follow(tunnel, links).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
                 if let Some(running) = self.running.get_mut(&tunnel.name) {

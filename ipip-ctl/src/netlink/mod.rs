@@ -36,11 +36,11 @@ impl Netlink {
             .map_err(|error| Failure::io("opening a netlink socket", &error))?;
         tokio::spawn(connection);
         // One word is enough for any number of changes: whoever hears it looks at everything.
-        let (changed, changes) = mpsc::channel(1);
+        let (wake, changes) = mpsc::channel(1);
         let features = features::Features::connect();
         tokio::spawn(async move {
             while messages.next().await.is_some() {
-                let _ = changed.try_send(());
+                let _ = wake.try_send(());
             }
         });
         Ok((Self { handle, features }, changes))
@@ -48,9 +48,10 @@ impl Netlink {
 }
 
 fn failed(what: impl std::fmt::Display, error: &rtnetlink::Error) -> Failure {
-    let why = match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io().to_string(),
-        other => other.to_string(),
+    let why = if let rtnetlink::Error::NetlinkError(message) = error {
+        message.to_io().to_string()
+    } else {
+        error.to_string()
     };
     Failure::new(FailureKind::Failed, format!("{what}: {why}"))
 }

@@ -15,8 +15,7 @@ const AF_INET: u64 = 2;
 /// Interface index of the loopback device: where the host's own packets come from, for routing rules.
 const LOOPBACK: u32 = 1;
 
-/// `struct bpf_fib_lookup` as eight words: its unions and halves are put together here once, and eight word
-/// stores clear it where a structure of bytes would need a call.
+/// `struct bpf_fib_lookup` as eight words: its unions and halves are put together here, and nowhere else.
 #[repr(C, align(8))]
 struct Request([u64; 8]);
 
@@ -46,8 +45,9 @@ impl Request {
             | u64::from(length as u16) << 48;
         let second = u64::from(ifindex) | u64::from(header.tos()) << 32;
         let (source, destination) = (header.source().to_be(), header.destination().to_be());
-        // Word by word: an array that is cleared first becomes a call to memset.
-        Self([first, second, u64::from(source), 0, u64::from(destination), 0, 0, 0])
+        // The last three words are the kernel's to write for an IPv4 lookup, and the helper only asks that they are
+        // set. With zeros there, LLVM would clear them by a call to memset.
+        Self([first, second, u64::from(source), 0, u64::from(destination), second, second, second])
     }
 
     #[inline(always)]

@@ -26,7 +26,7 @@ pub(crate) const NEXT: i32 = TC_ACT_UNSPEC;
 
 /// Bytes of an Ethernet header; VLAN tags stand outside of it in a socket buffer.
 const ETHERNET: u32 = 14;
-/// `skb->pkt_type` of a packet for this host (linux/if_packet.h).
+/// `skb->pkt_type` of a packet for this host (`linux/if_packet.h`).
 const PACKET_HOST: u32 = 0;
 
 pub(crate) struct TcFrame {
