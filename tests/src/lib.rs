@@ -16,6 +16,7 @@ pub mod case;
 pub mod cases;
 pub mod ctl;
 pub mod host;
+pub mod lab;
 pub mod need;
 pub mod netns;
 pub mod offload;

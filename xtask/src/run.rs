@@ -14,7 +14,7 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// What `cargo xtask run` understands.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long the lab runs; until Ctrl-C when not given
+    /// How long the traffic of the lab runs; 10 s when not given
     #[arg(long, value_name = "N", conflicts_with = "words")]
     seconds: Option<u64>,
     /// Runs `ipip-ctl ARGS` on this machine instead of the lab

@@ -53,7 +53,8 @@ impl Counters {
             let same = |old: &&Refused| (&old.tier, &old.reason) == (&row.tier, &row.reason);
             earlier.refused.iter().find(same).map_or(0, |old| old.packets)
         };
-        let rows = self.refused.iter().map(|row| Refused { packets: row.packets - before(row), ..row.clone() });
+        let rows =
+            self.refused.iter().map(|row| Refused { packets: row.packets - before(row), ..row.clone() });
         Self {
             xdp: self.xdp.since(earlier.xdp),
             tc: self.tc.since(earlier.tc),

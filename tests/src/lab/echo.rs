@@ -25,6 +25,8 @@ const INTERVAL: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_secs(1);
 /// How many packets find out the neighbours before anything counts.
 const WARM_UP: u32 = 3;
+/// How often it is tried; later packets have higher numbers.
+const MOST: u32 = 100;
 /// Payload lengths: with all headers the longest is the tunnel's MTU.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=1452;
 
@@ -74,13 +76,11 @@ impl Echo {
     pub(super) fn warm_up(&self) -> Result<()> {
         let probe = self.probe.as_ref().context("it runs already")?;
         let mut answered = 0;
-        for sequence in 0..100 * WARM_UP {
+        for sequence in 0..MOST {
             stop::check()?;
             // What fails here is asked again.
             let _ = (&probe.socket).write(&probe.packet(sequence));
-            if probe.receive(Duration::from_millis(100)) == Some(Some(sequence)) {
-                answered += 1;
-            }
+            answered += u32::from(probe.hears(sequence, Duration::from_millis(100)));
             if answered == WARM_UP {
                 return Ok(());
             }
@@ -115,7 +115,7 @@ impl Echo {
 fn run(probe: &Probe, echoes: &Mutex<Echoes>, done: &AtomicBool) {
     let mut waiting: BTreeMap<u32, Instant> = BTreeMap::new();
     let mut due = Instant::now();
-    for sequence in WARM_UP * 100.. {
+    for sequence in MOST.. {
         if done.load(Ordering::Relaxed) {
             break;
         }
@@ -168,6 +168,17 @@ impl Probe {
         let header = IcmpEchoHeader { id, seq: low(sequence) };
         let header = Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(header), &payload);
         [header.to_bytes().as_slice(), payload.as_slice()].concat()
+    }
+
+    /// Whether the answer comes in time. Other packets may be in front of it.
+    fn hears(&self, sequence: u32, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.receive(left) == Some(Some(sequence)) {
+                return !left.is_zero();
+            }
+        }
     }
 
     /// Waits for a packet: nothing when none is for us, else the number that it answers, if it is right.

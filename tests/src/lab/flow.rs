@@ -38,7 +38,7 @@ impl Flow {
             (Owner::Forwarded, Site::One) => ("client", "server"),
             (Owner::Forwarded, Site::Two) => ("server", "client"),
         };
-        format!("{:<4}  {near:<6} -> {far:<6}", self.kind)
+        format!("{:<4}  {near} -> {far}", self.kind)
     }
 }
 

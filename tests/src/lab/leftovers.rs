@@ -39,7 +39,10 @@ pub(super) fn clear_on_panic() {
             let payload = panic.payload();
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
-            super::complain(&format!("{text} ({})", panic.location().map(ToString::to_string).unwrap_or_default()));
+            super::complain(&format!(
+                "{text} ({})",
+                panic.location().map(ToString::to_string).unwrap_or_default()
+            ));
             1
         };
         clear();
