@@ -52,8 +52,8 @@ impl Default for Pair {
 ///               172.16.10.2  152.16.10.1   192.168.20.1
 /// ```
 ///
-/// The router knows nothing of the private networks, so that nothing but a tunnel connects them. `lan0` of both
-/// ends sends complete frames, as a network card would; every end that is to receive redirected frames does.
+/// The router knows nothing of the private networks, so that nothing but a tunnel connects them. Client, server and
+/// router send complete frames, as a network card would; every end that is to receive redirected frames does.
 #[derive(Debug)]
 pub struct Sites {
     /// A machine behind host1.
@@ -101,8 +101,11 @@ impl Sites {
             offload::send_complete_frames(end, "lan0");
             offload::receive_redirected(end, "lan0");
         }
-        offload::receive_redirected(&self.router, "wan1");
-        offload::receive_redirected(&self.router, "wan2");
+        for port in ["wan1", "wan2"] {
+            offload::receive_redirected(&self.router, port);
+            // What it has merged on the way in is complete again on the way out.
+            offload::send_complete_frames(&self.router, port);
+        }
     }
 
     fn number(&self) {
