@@ -35,6 +35,16 @@ mod programs {
 
     use crate::hook::{tc, xdp};
 
+    /// With the feature `trace`: tells the daemon's log which packet was refused, by the number of the reason.
+    macro_rules! trace {
+        ($ctx:expr, $program:literal, $verdict:expr) => {
+            #[cfg(feature = "trace")]
+            if let Verdict::Pass(reason) | Verdict::Drop(reason) = $verdict {
+                aya_log_ebpf::debug!($ctx, "{}: refused, reason {}", $program, *reason as u32);
+            }
+        };
+    }
+
     /// Tier 1, on every port: a packet of a tunnel is decapsulated, a packet that is routed into one is
     /// encapsulated. An interface has room for one XDP program, so it does both.
     #[xdp(frags)]
@@ -44,6 +54,7 @@ mod programs {
             Verdict::Foreign => encap(&mut frame, &env),
             verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
         };
+        trace!(&ctx, "xdp_port", &verdict);
         xdp::finish(verdict)
     }
 
@@ -51,14 +62,18 @@ mod programs {
     #[classifier]
     fn tc_port(ctx: TcContext) -> i32 {
         let Some((mut frame, env)) = tc::start_port(&ctx) else { return tc::NEXT };
-        tc::finish(decap(&mut frame, &env))
+        let verdict = decap(&mut frame, &env);
+        trace!(&ctx, "tc_port", &verdict);
+        tc::finish(verdict)
     }
 
     /// Tier 2, on the egress of every tunnel interface: encapsulates what the host's stack sends into it.
     #[classifier]
     fn tc_tunnel(ctx: TcContext) -> i32 {
         let (mut frame, env) = tc::start_tunnel(&ctx);
-        tc::finish(encap(&mut frame, &env))
+        let verdict = encap(&mut frame, &env);
+        trace!(&ctx, "tc_tunnel", &verdict);
+        tc::finish(verdict)
     }
 
     /// Helpers that the kernel offers to GPL-compatible programs only are in use; the sources are

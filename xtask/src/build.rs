@@ -24,17 +24,26 @@ pub(crate) fn object_path() -> PathBuf {
 }
 
 /// Builds the programs and the daemon.
-pub(crate) fn all(release: bool) -> Result<Built> {
-    let object = object()?;
+pub(crate) fn all(release: bool, trace: bool) -> Result<Built> {
+    let object = object_with(trace)?;
     let ctl = ctl(release)?;
     Ok(Built { object, ctl })
 }
 
 /// Builds the programs; the file keeps its age when nothing in it changed, so that nothing after it is built again.
 pub(crate) fn object() -> Result<PathBuf> {
+    object_with(false)
+}
+
+fn object_with(trace: bool) -> Result<PathBuf> {
     let toolchain = setup::toolchain()?;
     eprintln!("==> building the eBPF programs (about 30 s the first time)");
-    sh::must(toolchain.cargo("build", &[]).args(["--release", "--bin", "ipip-ebpf"]))?;
+    let mut command = toolchain.cargo("build", &[]);
+    command.args(["--release", "--bin", "ipip-ebpf"]);
+    if trace {
+        command.args(["--features", "trace"]);
+    }
+    sh::must(&mut command)?;
     let linked = sh::target().join("bpf").join(setup::BPF_TARGET).join("release/ipip-ebpf");
     let bytes =
         fs::read(&linked).with_context(|| format!("reading the linked programs {}", linked.display()))?;

@@ -41,6 +41,9 @@ enum Command {
         /// Builds the daemon with optimisation (the programs always are)
         #[arg(long)]
         release: bool,
+        /// Builds programs that log every refused packet through the daemon (RUST_LOG=debug)
+        #[arg(long)]
+        trace: bool,
     },
     /// Runs the lab, or with ARGS `ipip-ctl ARGS` as root on this machine
     Run(run::Args),
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
             println!("{}", found.describe());
             ExitCode::SUCCESS
         }),
-        Command::Build { release } => build::all(release).map(|built| {
+        Command::Build { release, trace } => build::all(release, trace).map(|built| {
             println!("object  {}\ndaemon  {}", built.object.display(), built.ctl.display());
             ExitCode::SUCCESS
         }),

@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// How long the traffic of the lab runs; 10 s when not given
     #[arg(long, value_name = "N", conflicts_with = "words")]
     seconds: Option<u64>,
+    /// Builds programs that log every refused packet through the daemon (RUST_LOG=debug)
+    #[arg(long)]
+    trace: bool,
     /// Runs `ipip-ctl ARGS` on this machine instead of the lab
     #[arg(last = true, value_name = "ARGS")]
     words: Vec<String>,
@@ -24,7 +27,7 @@ pub(crate) struct Args {
 
 /// Builds for speed and runs the lab or the daemon; returns the child's own exit status.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let built = build::all(true)?;
+    let built = build::all(true, args.trace)?;
     let mut command = if args.words.is_empty() {
         lab(&built.ctl, args.seconds)?
     } else {
@@ -32,7 +35,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         command.args(&args.words);
         command
     };
-    mount_bpffs()?;
+    // The lab mounts a file system of its own.
+    if args.words.iter().any(|word| word == "daemon") {
+        mount_bpffs()?;
+    }
     eprintln!("==> {}", sh::line(&command));
     Ok(sh::exit_code(sh::show(&mut command)?))
 }

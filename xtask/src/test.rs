@@ -97,7 +97,7 @@ impl Tier {
             Self::Net => rooted(name, &named("net_")?, filters, &["--test-threads=1"]),
             Self::Ctl => rooted(name, &named("ctl_")?, filters, &["--test-threads=1"]),
             Self::Vm => {
-                let built = build::all(false)?;
+                let built = build::all(false, false)?;
                 let names = ["load", "net_smoke"];
                 let binaries: Vec<PathBuf> =
                     programs(&names)?.into_iter().map(|binary| binary.path).collect();
@@ -142,7 +142,7 @@ fn pure(filters: &[String]) -> Result<Tally> {
 
 /// Runs test programs that need root, with all they need.
 fn rooted<N: AsRef<str>>(tier: &str, names: &[N], filters: &[String], options: &[&str]) -> Result<Tally> {
-    let built = build::all(false)?;
+    let built = build::all(false, false)?;
     apt::ensure(&PROGRAMS, "testing")?;
     run::mount_bpffs()?;
     let mut tally = Tally::default();

@@ -80,6 +80,7 @@ impl Kernel {
         for name in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
             super::attach::load(&mut programs, name)?;
         }
+        super::trace::follow(&mut programs);
         let mut take = |name| {
             programs
                 .take_map(name)

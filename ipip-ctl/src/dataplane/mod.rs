@@ -4,6 +4,7 @@ mod attach;
 mod counters;
 mod kernel;
 mod pins;
+mod trace;
 
 pub use self::attach::{Direction, NoXdp};
 pub use self::counters::{Counters, RefusedPackets};
