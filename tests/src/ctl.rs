@@ -163,6 +163,15 @@ impl<'a> Daemon<'a> {
         tunnel["traffic"][tier][name].as_u64().unwrap_or_else(|| panic!("no {tier} {name}: {tunnel}"))
     }
 
+    /// What `status --json` says of a port; panics when the daemon has none of this name.
+    #[track_caller]
+    pub fn port(&self, name: &str) -> Value {
+        let status: Value = serde_json::from_str(&self.run("status --json")).expect("JSON");
+        let ports = status["ports"].as_array().expect("a list of ports");
+        let found = ports.iter().find(|port| port["name"] == name).cloned();
+        found.unwrap_or_else(|| panic!("no port {name}: {status}"))
+    }
+
     /// Waits until tier 1 takes and gives frames on all these ports.
     pub fn wait_for_tier_1(&self, ports: &[&str]) {
         wait::until_true("tier 1 is attached", FOLLOW, || {

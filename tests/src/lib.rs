@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod pcap;
 pub mod process;
 pub mod prog;
+pub mod raw;
 pub mod sites;
 pub mod topology;
 pub mod traffic;

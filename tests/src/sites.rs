@@ -11,6 +11,9 @@ use crate::process::Running;
 use crate::topology::Sites;
 use crate::wait;
 
+/// A capture that has not grown for so long is complete.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// A daemon at both ends, `ipip1` between them, and routes through it.
 #[derive(Debug)]
 pub struct Tunnelled<'a> {
@@ -83,7 +86,10 @@ impl Capture {
     pub fn start(namespace: &Netns, interface: &str, name: &str, filter: &str) -> Self {
         let file = pcap::write(name, &[]);
         let mut command = namespace.command("tcpdump");
-        command.args(["-i", interface, "-U", "-n", "-s", "0", "-Z", "root", "-w"]).arg(&file).arg(filter);
+        command
+            .args(["-i", interface, "-U", "--immediate-mode", "-n", "-s", "0", "-Z", "root", "-w"])
+            .arg(&file)
+            .arg(filter);
         let mut running = Running::start(&mut command);
         wait::until_true("tcpdump listens", Duration::from_secs(10), || {
             assert!(running.ended().is_none(), "tcpdump ended: {}", running.output());
@@ -94,6 +100,12 @@ impl Capture {
 
     /// Stops and returns these fields of every packet, as tshark reads them, in the order of the packets.
     pub fn fields(mut self, fields: &[&str]) -> Vec<Vec<String>> {
+        let mut seen = 0;
+        wait::until_true("the capture is written", Duration::from_secs(10), || {
+            std::thread::sleep(SETTLED);
+            let length = self.file.metadata().map_or(0, |file| file.len());
+            std::mem::replace(&mut seen, length) == length
+        });
         self.running.stop();
         let mut command = Command::new("tshark");
         for layer in ["ip", "tcp", "udp"] {
