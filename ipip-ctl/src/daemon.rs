@@ -4,13 +4,14 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::server::{self, Call};
 use crate::config::{Config, ConfigFile};
-use crate::dataplane::{Kernel, Pins, check_kernel};
+use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::netlink::Netlink;
@@ -61,9 +62,16 @@ pub fn run(options: Options) -> Result<(), Failure> {
 async fn serve(options: Options) -> Result<(), Failure> {
     let config = Config::load(&options.config)?;
     check_kernel()?;
+    check_bpffs(&options.pin_dir)?;
     let _lock = lock(&options.state_dir)?;
-    let pins = Pins::open(&options.pin_dir)?;
     let listener = server::bind(&options.socket)?;
+    let stopped = work(&options, config, listener).await;
+    let _ = fs::remove_file(&options.socket);
+    stopped
+}
+
+async fn work(options: &Options, config: Config, listener: UnixListener) -> Result<(), Failure> {
+    let pins = Pins::open(&options.pin_dir)?;
     let (netlink, mut changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
     let mut engine = Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink);
@@ -85,17 +93,15 @@ async fn serve(options: Options) -> Result<(), Failure> {
             _ = look_around.tick() => report(engine.reconcile().await),
             _ = terminate.recv() => {
                 log::info!("stopping; tunnels go on without the daemon");
-                break;
+                return Ok(());
             }
             _ = interrupt.recv() => {
                 log::info!("stopping, and removing the tunnels");
                 engine.purge().await;
-                break;
+                return Ok(());
             }
         }
     }
-    let _ = fs::remove_file(&options.socket);
-    Ok(())
 }
 
 fn report(result: Result<(), Failure>) {

@@ -68,18 +68,7 @@ impl Kernel {
             .with_hint("build it with `cargo xtask build`"));
         }
         check_pinned(&pins)?;
-        let cpus =
-            nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
-        let ident_block = 65_536 / u32::try_from(cpus).unwrap_or(1).clamp(1, 65_536);
-        let mut loader = EbpfLoader::new();
-        loader.override_global("IDENT_BLOCK", &ident_block, true);
-        for name in map::PINNED {
-            loader.map_pin_path(name, pins.map(name));
-        }
-        let mut programs = loader.load(OBJECT).map_err(|error| failed("loading the BPF object", &error))?;
-        for name in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
-            super::attach::load(&mut programs, name)?;
-        }
+        let mut programs = load_programs(&pins).inspect_err(|_| pins.undo())?;
         super::trace::follow(&mut programs);
         let mut take = |name| {
             programs
@@ -213,6 +202,22 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// Loads the object on the pinned maps, and its programs into the kernel.
+fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
+    let cpus = nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
+    let ident_block = 65_536 / u32::try_from(cpus).unwrap_or(1).clamp(1, 65_536);
+    let mut loader = EbpfLoader::new();
+    loader.override_global("IDENT_BLOCK", &ident_block, true);
+    for name in map::PINNED {
+        loader.map_pin_path(name, pins.map(name));
+    }
+    let mut programs = loader.load(OBJECT).map_err(|error| failed("loading the BPF object", &error))?;
+    for name in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
+        super::attach::load(&mut programs, name)?;
+    }
+    Ok(programs)
 }
 
 /// Maps that are pinned must be the ones that the programs were built for.

@@ -9,7 +9,7 @@ mod trace;
 pub use self::attach::{Direction, NoXdp};
 pub use self::counters::{Counters, RefusedPackets};
 pub use self::kernel::{Kernel, check_kernel};
-pub use self::pins::Pins;
+pub use self::pins::{Pins, check_bpffs};
 
 use crate::failure::{Failure, FailureKind};
 

@@ -15,6 +15,7 @@ use crate::failure::{Failure, FailureKind};
 pub struct Pins {
     top: PathBuf,
     directory: PathBuf,
+    is_new: bool,
     _lock: File,
 }
 
@@ -25,14 +26,14 @@ impl Pins {
     ///
     /// `top` is not in a BPF file system, or another daemon has the directory.
     pub fn open(top: &Path) -> Result<Self, Failure> {
-        check_bpffs(top)?;
         let namespace = top.join(format!("netns-{}", namespace_cookie()?));
         let directory = namespace.join(format!("v{ABI_VERSION}"));
         let failed = |error: &io::Error| Failure::io(format!("making {}", directory.display()), error);
+        let is_new = !directory.exists();
         fs::create_dir_all(&directory).map_err(|error| failed(&error))?;
         let lock = File::open(&namespace).map_err(|error| failed(&error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { top: top.to_owned(), directory, _lock: lock }),
+            Ok(()) => Ok(Self { top: top.to_owned(), directory, is_new, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Failure::new(
                 FailureKind::Conflict,
                 format!("{}: another daemon serves this network namespace from here", namespace.display()),
@@ -67,6 +68,14 @@ impl Pins {
             .collect()
     }
 
+    /// Undoes what a start that failed has pinned, unless an earlier daemon's state is there.
+    pub fn undo(&self) {
+        if self.is_new {
+            self.forget_maps();
+            self.remove_directories();
+        }
+    }
+
     /// Takes the pins of all maps away; they are gone when the last program that uses them is.
     pub fn forget_maps(&self) {
         for name in map::PINNED {
@@ -84,8 +93,12 @@ impl Pins {
     }
 }
 
-/// The directory, or the nearest one above it that exists, is in a BPF file system.
-fn check_bpffs(top: &Path) -> Result<(), Failure> {
+/// Refuses a directory that is not in a BPF file system, or would not be once it is made.
+///
+/// # Errors
+///
+/// Neither the directory nor the nearest one above it that exists is in one.
+pub fn check_bpffs(top: &Path) -> Result<(), Failure> {
     let existing = top.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let kind = statfs(existing)
         .map_err(|error| Failure::io(format!("looking at {}", existing.display()), &error.into()))?
@@ -93,13 +106,20 @@ fn check_bpffs(top: &Path) -> Result<(), Failure> {
     if kind == BPF_FS_MAGIC {
         return Ok(());
     }
-    let mount = if top.starts_with("/sys/fs/bpf") { Path::new("/sys/fs/bpf") } else { existing };
-    Err(Failure::new(FailureKind::Unsupported, format!("{}: not in a BPF file system (bpffs)", top.display()))
-        .with_hint(format!(
-            "mount one with `mount -t bpf bpf {}` (`ip netns exec` hides /sys/fs/bpf: use nsenter --net), or give \
-             --pin-dir inside of one",
-            mount.display()
-        )))
+    let standard = Path::new("/sys/fs/bpf");
+    let mount = if top.starts_with(standard) {
+        format!("mount -t bpf bpf {}", standard.display())
+    } else {
+        format!("mkdir -p {0} && mount -t bpf bpf {0}", top.display())
+    };
+    Err(Failure::new(
+        FailureKind::Unsupported,
+        format!("{}: not in a BPF file system (bpffs)", top.display()),
+    )
+    .with_hint(format!(
+        "mount one with `{mount}` (`ip netns exec` hides /sys/fs/bpf: use nsenter --net), or give --pin-dir \
+             inside of one"
+    )))
 }
 
 /// The kernel's name of this network namespace, never used twice before the next boot.
