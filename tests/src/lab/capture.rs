@@ -23,7 +23,7 @@ const LOOK_TIME: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_millis(150);
 /// Frames that are kept in all.
 const ENOUGH: usize = 1000;
-/// What Linux says of a packet that leaves (linux/if_packet.h).
+/// What Linux says of a packet that leaves (`linux/if_packet.h`).
 const OUTGOING: u8 = 4;
 
 /// What was seen.

@@ -112,8 +112,10 @@ impl Daemon {
     fn tail(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(TAIL));
-        let text: String = last.map(|line| format!("\n    | {line}")).collect();
-        if text.is_empty() { text } else { format!("\n  the daemon's log ends with:{text}") }
+        let last = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default();
+        if last.is_empty() {
+            return String::new();
+        }
+        format!("\n  the daemon's log ends with:\n    | {}", last.join("\n    | "))
     }
 }

@@ -91,10 +91,10 @@ fn transport(
     let (text, beauty, checksum, right) = match slice {
         Some(TransportSlice::Icmpv4(icmp)) => {
             let kind = icmp.icmp_type();
-            let (text, beauty) = match &kind {
-                Icmpv4Type::EchoRequest(echo) => (format!("echo request, sequence {}", echo.seq), 3),
-                Icmpv4Type::EchoReply(echo) => (format!("echo reply, sequence {}", echo.seq), 2),
-                other => (format!("{other:?}"), 0),
+            let (text, beauty) = if let Icmpv4Type::EchoRequest(echo) = &kind {
+                (format!("echo request, sequence {}", echo.seq), 3)
+            } else {
+                (format!("type {}, code {}", icmp.type_u8(), icmp.code_u8()), 2)
             };
             (format!("ICMP        {text}"), beauty, icmp.checksum(), kind.calc_checksum(icmp.payload()))
         }

@@ -59,6 +59,21 @@ struct Probe {
     ping: Option<u16>,
 }
 
+/// A packet for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// What the packet with this sequence number must be answered with.
+    Answer(u32),
+    /// Bytes that nobody sent.
+    Noise,
+}
+
+impl From<Option<u32>> for Heard {
+    fn from(sequence: Option<u32>) -> Self {
+        sequence.map_or(Self::Noise, Self::Answer)
+    }
+}
+
 impl Echo {
     /// Opens the socket in the near namespace. Each ping flow has an identifier of its own.
     pub(super) fn prepare(flow: Flow, near: &Netns, ping: Option<u16>) -> Result<Self> {
@@ -143,7 +158,11 @@ fn listen(probe: &Probe, echoes: &Mutex<Echoes>, waiting: &mut BTreeMap<u32, Ins
         }
         let Some(answer) = probe.receive(left) else { continue };
         let mut echoes = lock(echoes);
-        match answer.and_then(|sequence| waiting.remove(&sequence)) {
+        let asked = match answer {
+            Heard::Answer(sequence) => waiting.remove(&sequence),
+            Heard::Noise => None,
+        };
+        match asked {
             Some(at) => echoes.answered(at.elapsed()),
             None => echoes.strange += 1,
         }
@@ -175,19 +194,19 @@ impl Probe {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.receive(left) == Some(Some(sequence)) {
+            if left.is_zero() || self.receive(left) == Some(Heard::Answer(sequence)) {
                 return !left.is_zero();
             }
         }
     }
 
-    /// Waits for a packet: nothing when none is for us, else the number that it answers, if it is right.
-    fn receive(&self, limit: Duration) -> Option<Option<u32>> {
+    /// Waits for a packet: nothing when none came, or none for us.
+    fn receive(&self, limit: Duration) -> Option<Heard> {
         self.socket.set_read_timeout(Some(limit.max(Duration::from_micros(100)))).ok()?;
         let mut buffer = [0; 2048];
         let length = (&self.socket).read(&mut buffer).ok()?;
         let packet = buffer.get(..length)?;
-        let Some(id) = self.ping else { return Some(answered(packet)) };
+        let Some(id) = self.ping else { return Some(answered(packet).into()) };
         // A raw socket gets the IP header too, and everything that the far end says in ICMP.
         let message = packet.get(usize::from(packet.first()? & 15) * 4..)?;
         let (header, payload) = Icmpv4Header::from_slice(message).ok()?;
@@ -195,7 +214,7 @@ impl Probe {
         if echo.id != id {
             return None;
         }
-        Some(answered(payload).filter(|sequence| low(*sequence) == echo.seq))
+        Some(answered(payload).filter(|sequence| low(*sequence) == echo.seq).into())
     }
 }
 
@@ -207,7 +226,7 @@ fn low(sequence: u32) -> u16 {
 fn payload(sequence: u32) -> Vec<u8> {
     let span = LENGTHS.end() - LENGTHS.start() + 1;
     let length = LENGTHS.start() + (sequence as usize).wrapping_mul(37) % span;
-    let filling = (sequence..).map(|number| number.wrapping_mul(0x9e37_79b1).to_be_bytes()[0]);
+    let filling = (0_u32..).map(|at| sequence.wrapping_add(at).wrapping_mul(0x9e37_79b1).to_be_bytes()[0]);
     sequence.to_be_bytes().into_iter().chain(filling).take(length).collect()
 }
 

@@ -17,7 +17,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::stop;
+use super::{screen, stop};
 
 const RUN: &str = "/run";
 const PREFIX: &str = "ipip-lab-";
@@ -32,6 +32,7 @@ pub(super) fn clear_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         // A step that was cut short by Ctrl-C is no fault; the step may have ended before the signal came here.
         sleep(Duration::from_millis(20));
+        screen::restore();
         let code = if stop::asked() {
             super::say("interrupted; everything is taken down again");
             super::INTERRUPTED

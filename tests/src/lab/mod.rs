@@ -67,9 +67,9 @@ pub fn run(ctl: &Path, seconds: u64) -> ExitCode {
 
 fn show(ctl: &Path, time: Duration) -> Result<bool> {
     let style = Style::of_stdout();
-    picture::lines(style).iter().for_each(|line| say(line));
+    say_all(&picture::lines(style));
     let world = World::build(ctl)?;
-    picture::world(&world)?.iter().for_each(|line| say(line));
+    say_all(&picture::world(&world)?);
     let capture = Capture::start(&world.sites.router)?;
     let mut traffic = Traffic::prepare(&world.sites)?;
     let before = world.counters_at_rest()?;
@@ -83,13 +83,19 @@ fn show(ctl: &Path, time: Duration) -> Result<bool> {
     let counters = [after[0].since(&before[0]), after[1].since(&before[1])];
     let (lines, good) = Summary { outcome, counters, seen, time }.lines(style);
     say("");
-    lines.iter().for_each(|line| say(line));
+    say_all(&lines);
     Ok(good)
 }
 
 /// Prints a line. A reader who is gone is no reason to stop before everything is taken down.
 fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
+}
+
+fn say_all(lines: &[String]) {
+    for line in lines {
+        say(line);
+    }
 }
 
 /// Says why the lab failed.

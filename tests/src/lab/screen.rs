@@ -37,7 +37,7 @@ pub(super) fn watch(world: &World, traffic: &Traffic, time: Duration, style: Sty
             lines.extend(now.table(&last, style));
             drawing.show(&lines);
         } else {
-            now.lines(&last, start.elapsed()).iter().for_each(|line| super::say(line));
+            super::say_all(&now.lines(&last, start.elapsed()));
         }
         if due == time {
             return Ok(());
@@ -45,6 +45,13 @@ pub(super) fn watch(world: &World, traffic: &Traffic, time: Duration, style: Sty
         last = now;
     }
     Ok(())
+}
+
+/// Gives the cursor back, for those who end the process where nothing is dropped.
+pub(super) fn restore() {
+    if stdout().is_terminal() && !is_dumb() {
+        write(SHOW_CURSOR);
+    }
 }
 
 /// Lines that are written over each time.

@@ -1,12 +1,13 @@
 //! What the lab has found out, and whether all of the traffic went through the tunnel.
 
+use std::time::Duration;
+
 use super::capture::Seen;
 use super::counters::Counters;
 use super::flow::Owner;
 use super::sample::echo_row;
 use super::text::{Style, count, mbit, megabytes, ratio};
 use super::traffic::Outcome;
-use std::time::Duration;
 
 /// The part of the forwarded packets that tier 1 must carry.
 const FAST: f64 = 0.999;
@@ -66,13 +67,10 @@ impl Summary {
         let lost: u64 = self.outcome.echoes.iter().map(|(_, echoes)| echoes.lost).sum();
         let right = self.outcome.transfers.iter().all(|(_, done)| done.right && done.sent == done.received);
         lines.push(String::new());
-        lines.push(format!(
-            "pings and UDP: {} sent, {} answered, {} lost; TCP: {}",
-            count(sent),
-            count(received),
-            count(lost),
-            if right { "every byte arrived and is right" } else { "bytes are missing or wrong" }
-        ));
+        let [sent, received, lost] = [sent, received, lost].map(count);
+        lines.push(format!("pings and UDP: {sent} sent, {received} answered, {lost} lost"));
+        let bytes = if right { "every byte arrived, and is right" } else { "bytes are missing or wrong" };
+        lines.push(format!("TCP: {bytes}"));
         lines
     }
 
@@ -91,7 +89,8 @@ impl Summary {
             for row in &counters.refused {
                 let (tier, reason, packets) = (&row.tier, &row.reason, count(row.packets));
                 let meaning = match (tier.as_str(), reason.as_str()) {
-                    ("xdp", "local") => "  (for the host itself: tier 2 delivers it)",
+                    ("xdp", "local") => ", the host's own: tier 2's",
+                    ("xdp", "partial-checksum") => ": 1 in 65,536 looks so",
                     _ => "",
                 };
                 lines.push(format!("  {end}: {tier} refused {packets} as {reason}{meaning}"));
