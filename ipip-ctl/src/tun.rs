@@ -39,7 +39,8 @@ pub struct Tun {
 }
 
 impl Tun {
-    /// Makes the interface, or takes hold of it where it is there already, with segmentation offloads on.
+    /// Makes the interface, or takes hold of it where it is there already, with segmentation offloads on. A new
+    /// one goes away with this process until [`Tun::keep`].
     ///
     /// # Errors
     ///
@@ -59,8 +60,6 @@ impl Tun {
         let failed =
             |what: &str, error: nix::Error| Failure::io(format!("interface {name}: {what}"), &error.into());
         // SAFETY: the descriptor is open, and the argument is a number.
-        unsafe { calls::set_persist(fd, 1) }.map_err(|error| failed("making it persistent", error))?;
-        // SAFETY: as above.
         unsafe { calls::set_offload(fd, OFFLOADS) }
             .or_else(|_| {
                 // SAFETY: as above.
@@ -83,6 +82,17 @@ impl Tun {
         let value = libc::c_int::from(is_running);
         // SAFETY: the descriptor is open, and the pointer is to a number that outlives the call.
         unsafe { calls::set_carrier(self.file.as_raw_fd(), &raw const value) }?;
+        Ok(())
+    }
+
+    /// Makes the interface outlive its descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn keep(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open, and the argument is a number.
+        unsafe { calls::set_persist(self.file.as_raw_fd(), 1) }?;
         Ok(())
     }
 

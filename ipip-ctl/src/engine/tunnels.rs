@@ -60,26 +60,15 @@ impl Engine {
         }
         let id = known.map_or_else(|| self.free_id(), Ok)?;
         let tun = Tun::open(&tunnel.name)?;
-        match self.install(tunnel, id, known.is_some(), &tun).await {
-            Ok(ifindex) => {
-                let tun = Arc::new(tun);
-                let left_over = Arc::new(AtomicU64::new(0));
-                let drain = tokio::spawn(drain(Arc::clone(&tun), Arc::clone(&left_over)));
-                let installed =
-                    Installed { id, ifindex, mtu: 0, left_over, tun, drain, entry: None, carrier: None };
-                self.running.insert(
-                    tunnel.name.clone(),
-                    Running { installed: Some(installed), reason: String::new() },
-                );
-                Ok(())
-            }
-            Err(failure) => {
-                if known.is_none() {
-                    let _ = tun.let_go();
-                }
-                Err(failure)
-            }
-        }
+        // After an error the new interface goes away with its descriptor.
+        let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
+        let tun = Arc::new(tun);
+        let left_over = Arc::new(AtomicU64::new(0));
+        let drain = tokio::spawn(drain(Arc::clone(&tun), Arc::clone(&left_over)));
+        let installed = Installed { id, ifindex, mtu: 0, left_over, tun, drain, entry: None, carrier: None };
+        let running = Running { installed: Some(installed), reason: String::new() };
+        self.running.insert(tunnel.name.clone(), running);
+        Ok(())
     }
 
     /// The interface's role and program.
@@ -107,15 +96,21 @@ impl Engine {
             self.kernel.detach(link.index, Some(&link.name));
             return Err(failure);
         }
+        // Last: a daemon that dies before leaves no interface that nobody knows.
+        if let Err(error) = tun.keep() {
+            self.withdraw(id, link.index, Some(&link.name))?;
+            return Err(Failure::io("making the interface persistent", &error));
+        }
         Ok(link.index)
     }
 
-    /// Takes a tunnel out of the kernel: first nobody is accepted any more, last the interface goes.
+    /// Takes a tunnel out of the kernel. From the first step on its interface goes away with this process, so that
+    /// a daemon that dies in between leaves none that nobody knows.
     pub(super) async fn take_down(&mut self, name: &str) -> Result<(), Failure> {
         let Some(running) = self.running.remove(name) else { return Ok(()) };
         let Some(installed) = running.installed else { return Ok(()) };
-        self.withdraw(installed.id, installed.ifindex, Some(name))?;
         let _ = installed.tun.let_go();
+        self.withdraw(installed.id, installed.ifindex, Some(name))?;
         installed.drain.abort();
         let _ = installed.drain.await;
         Ok(())
@@ -141,13 +136,13 @@ impl Engine {
             if link.is_some_and(|link| self.table.get(&link.name).is_some()) {
                 continue;
             }
-            self.withdraw(id, ifindex, link.map(|link| link.name.as_str()))?;
-            if let Some(link) = link {
+            // Held until the entries are gone, as when a tunnel is taken down.
+            let tun = link.map(|link| Tun::open(&link.name)).transpose()?;
+            if let (Some(link), Some(tun)) = (link, &tun) {
                 log::info!("tunnel {}: no longer configured, removed", link.name);
-                Tun::open(&link.name)?
-                    .let_go()
-                    .map_err(|error| Failure::io(format!("removing {}", link.name), &error))?;
+                tun.let_go().map_err(|error| Failure::io(format!("removing {}", link.name), &error))?;
             }
+            self.withdraw(id, ifindex, link.map(|link| link.name.as_str()))?;
         }
         Ok(())
     }
