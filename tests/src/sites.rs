@@ -87,7 +87,9 @@ impl Capture {
         let file = pcap::write(name, &[]);
         let mut command = namespace.command("tcpdump");
         command
-            .args(["-i", interface, "-U", "--immediate-mode", "-n", "-s", "0", "-Z", "root", "-w"])
+            .args(["-i", interface, "-U", "--immediate-mode", "-n", "-Z", "root"])
+            // Slots of the kernel's ring are as large as the longest packet: few fit with tcpdump's default.
+            .args(["-s", "2048", "-B", "65536", "-w"])
             .arg(&file)
             .arg(filter);
         let mut running = Running::start(&mut command);
