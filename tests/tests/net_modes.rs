@@ -1,4 +1,5 @@
 //! The tunnel's properties, as they show on real traffic.
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::net::Ipv4Addr;
 

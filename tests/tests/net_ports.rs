@@ -1,4 +1,5 @@
 //! The daemon finds its ports by itself: interfaces that are up, now and later, and no others.
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::time::Duration;
 

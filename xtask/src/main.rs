@@ -41,7 +41,7 @@ enum Command {
         /// Builds the daemon with optimisation (the programs always are)
         #[arg(long)]
         release: bool,
-        /// Builds programs that log every refused packet through the daemon (RUST_LOG=debug)
+        /// Builds programs that log every refused packet through the daemon (`RUST_LOG=debug`)
         #[arg(long)]
         trace: bool,
     },

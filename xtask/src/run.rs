@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// How long the traffic of the lab runs; 10 s when not given
     #[arg(long, value_name = "N", conflicts_with = "words")]
     seconds: Option<u64>,
-    /// Builds programs that log every refused packet through the daemon (RUST_LOG=debug)
+    /// Builds programs that log every refused packet through the daemon (`RUST_LOG=debug`)
     #[arg(long)]
     trace: bool,
     /// Runs `ipip-ctl ARGS` on this machine instead of the lab
