@@ -1,6 +1,9 @@
 //! A packet that can be read and changed: the port between the paths and a hook.
 
-use crate::{abi::Reason, verdict::Hop};
+use crate::{
+    abi::{Carried, Family, Reason},
+    verdict::Hop,
+};
 
 /// One packet. Offsets count from the network header. Values are in host order; the frame turns them into wire
 /// order. It deals in words, because a byte array of more than a word or two becomes a call to a copy
@@ -37,16 +40,17 @@ pub trait Frame {
     /// # Errors
     /// The reason under which the packet is refused, when the kernel does not do it.
     fn trim(&mut self, length: u32) -> Result<(), Reason>;
-    /// Makes room for `N` bytes in front of the network header, which becomes the start of that room.
+    /// Makes room for an outer header of `bytes` in front of the network header, which becomes the start of that
+    /// room. The packet is one of `family` from then on.
     ///
     /// # Errors
     /// `NoRoom` with the packet unchanged, or `Torn`.
-    fn push_front<const N: u32>(&mut self) -> Result<(), Reason>;
-    /// Takes `N` bytes from the network header away.
+    fn push_front(&mut self, bytes: u32, family: Family) -> Result<(), Reason>;
+    /// Takes an outer header of `bytes` away, which was of `family`. What remains is of the kind `inner`.
     ///
     /// # Errors
     /// `NoRoom` with the packet unchanged, or `Torn`.
-    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason>;
+    fn pull_front(&mut self, bytes: u32, family: Family, inner: Carried) -> Result<(), Reason>;
     /// Writes the link header for `hop`.
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()>;
 }

@@ -7,6 +7,7 @@
 #![no_std]
 #![deny(unsafe_code, clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 #![expect(clippy::cast_possible_truncation, reason = "fields are cut out of words by masks and shifts")]
+#![expect(clippy::many_single_char_names, reason = "the words and bytes of addresses")]
 
 #[cfg(any(test, feature = "testing"))]
 extern crate std;

@@ -9,11 +9,11 @@ use core::cell::{Cell, RefCell};
 use std::vec::Vec;
 
 use crate::{
-    abi::{PeerKey, Reason, Tier, TierTraffic, TunnelEntry},
-    env::{Env, Ports},
+    abi::{Carried, Family, LabelEntry, PeerKey, Reason, Tier, TierTraffic, TunnelEntry},
+    env::Env,
     frame::Frame,
-    packet::{checksum, ipv4::Ipv4},
-    verdict::Hop,
+    packet::{checksum, flow::Flow, outer::Outer},
+    verdict::{Hop, Link, Way},
 };
 
 /// Bytes of an Ethernet header.
@@ -102,20 +102,21 @@ impl Frame for VecFrame {
         Ok(())
     }
 
-    fn push_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        self.bytes.splice(ETHERNET..ETHERNET, core::iter::repeat_n(0, N as usize));
+    fn push_front(&mut self, bytes: u32, _family: Family) -> Result<(), Reason> {
+        self.bytes.splice(ETHERNET..ETHERNET, core::iter::repeat_n(0, bytes as usize));
         Ok(())
     }
 
-    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        self.bytes.drain(ETHERNET..ETHERNET + N as usize);
+    fn pull_front(&mut self, bytes: u32, _family: Family, _inner: Carried) -> Result<(), Reason> {
+        self.bytes.drain(ETHERNET..ETHERNET + bytes as usize);
         Ok(())
     }
 
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()> {
-        if let Hop::Wire { destination, source, .. } = hop {
-            self.bytes[..6].copy_from_slice(destination);
-            self.bytes[6..12].copy_from_slice(source);
+        if hop.way == Way::Wire {
+            for (at, word) in hop.link.words().into_iter().enumerate() {
+                self.bytes[4 * at..4 * at + 4].copy_from_slice(&word.to_be_bytes());
+            }
         }
         self.bytes[12..14].copy_from_slice(&ethertype.to_be_bytes());
         Some(())
@@ -141,6 +142,14 @@ pub struct TableEnv {
     pub traffic: Cell<TierTraffic>,
     /// What was counted as refused.
     pub refused: RefCell<Vec<Reason>>,
+    /// Addresses of the host.
+    pub own: Vec<(Family, [u32; 4])>,
+    /// The tunnel's `allowed-inner`: network and mask.
+    pub allowed: Vec<(Family, [u32; 4], [u32; 4])>,
+    /// Where labels lead.
+    pub labels: Vec<(u32, LabelEntry)>,
+    /// Whether the packet came in from elsewhere.
+    pub is_transit: bool,
 }
 
 impl TableEnv {
@@ -149,12 +158,10 @@ impl TableEnv {
     pub fn new(tier: Tier, tunnel: TunnelEntry) -> Self {
         let (outer, inner) = match tier {
             Tier::Xdp => {
-                let wire = |ifindex| Hop::Wire { ifindex, destination: [2; 6], source: [4; 6] };
+                let wire = |ifindex| Hop::wire(ifindex, Link::new([2; 6], [4; 6]));
                 (wire(1), wire(2))
             }
-            Tier::Tc | Tier::Daemon => {
-                (Hop::Neighbour { ifindex: 1 }, Hop::Stack { ifindex: tunnel.ifindex() })
-            }
+            Tier::Tc | Tier::Daemon => (Hop::neighbour(1), Hop::stack(tunnel.ifindex())),
         };
         Self {
             tier,
@@ -165,7 +172,17 @@ impl TableEnv {
             ident: Cell::new(0),
             traffic: Cell::default(),
             refused: RefCell::default(),
+            own: Vec::new(),
+            allowed: Vec::new(),
+            labels: Vec::new(),
+            is_transit: tier == Tier::Xdp,
         }
+    }
+}
+
+impl TableEnv {
+    fn label(&self, label: u32) -> Option<&LabelEntry> {
+        self.labels.iter().find(|(known, _)| *known == label).map(|(_, entry)| entry)
     }
 }
 
@@ -174,21 +191,59 @@ impl Env for TableEnv {
         self.tier == Tier::Xdp
     }
 
-    fn tunnel_to(&self, _inner: &Ipv4, _ports: Ports) -> Option<&TunnelEntry> {
+    fn is_transit(&self) -> bool {
+        self.is_transit
+    }
+
+    fn tunnel_to(&self, _flow: &Flow) -> Option<&TunnelEntry> {
         (self.leads_to_tunnel && self.tunnel.flags().enabled).then_some(&self.tunnel)
     }
 
-    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
-        let mine = PeerKey::v4(self.tunnel.local(), self.tunnel.remote(), crate::packet::PROTOCOL_IPV4);
-        (*peer == mine && self.tunnel.flags().enabled).then_some(&self.tunnel)
+    fn tunnel_of_label(&self, label: u32) -> Option<(u32, &TunnelEntry)> {
+        if !self.tunnel.flags().enabled {
+            return None;
+        }
+        if self.tier != Tier::Xdp {
+            return Some((label, &self.tunnel));
+        }
+        let entry = self.label(label)?;
+        (entry.tunnel_id() == Some(self.tunnel.id())).then_some((entry.out(), &self.tunnel))
     }
 
-    fn route_outer(&self, _tunnel: &TunnelEntry, _tos: u8, _length: u32) -> Result<Hop, Reason> {
+    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
+        let flags = self.tunnel.flags();
+        let ends = self.tunnel.lift().ends;
+        let is_mine = Carried::ALL
+            .into_iter()
+            .any(|kind| flags.carries(kind) && *peer == PeerKey::of(ends, kind.protocol()));
+        (is_mine && flags.enabled).then_some(&self.tunnel)
+    }
+
+    fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
+        self.own.contains(&(family, address))
+    }
+
+    fn is_allowed(&self, _tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+        self.allowed.iter().any(|(of, network, mask)| {
+            let is_inside = |at: usize| address[at] & mask[at] == network[at] & mask[at];
+            *of == family && (0..4).all(is_inside)
+        })
+    }
+
+    fn route_outer(&self, _tunnel: &TunnelEntry, _outer: &Outer, _length: u32) -> Result<Hop, Reason> {
         self.outer
     }
 
-    fn route_inner(&self, _tunnel: &TunnelEntry, _inner: &Ipv4, _ports: Ports) -> Result<Hop, Reason> {
+    fn route_inner(&self, _tunnel: &TunnelEntry, _flow: &Flow, _length: u32) -> Result<Hop, Reason> {
         self.inner
+    }
+
+    fn route_label(&self, _tunnel: &TunnelEntry, label: u32, _length: u32) -> Result<(u32, Hop), Reason> {
+        if self.tier != Tier::Xdp {
+            return Ok((label, self.inner?));
+        }
+        let entry = self.label(label).ok_or(Reason::NoRoute)?;
+        if entry.tunnel_id().is_some() { Err(Reason::SlowPort) } else { Ok((entry.out(), self.inner?)) }
     }
 
     fn next_ident(&self, segments: u32) -> u16 {

@@ -2,8 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipip_common::abi::{Ipv4Tunnel, PeerKey, TunnelFlags};
-use ipip_common::packet::PROTOCOL_IPV4;
+use ipip_common::abi::{Carried, Ends, PeerKey, TunnelConfig, TunnelFlags};
 
 use crate::tunnel::{DontFragment, Dscp, MTU_RANGE, Mtu, Tunnel};
 
@@ -48,12 +47,12 @@ pub fn actual_local(tunnel: &Tunnel, facts: &Facts) -> Option<Ipv4Addr> {
 
 /// The tunnel's map entry; `None` as long as there is no outer source.
 #[must_use]
-pub fn lower(tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Option<Ipv4Tunnel> {
+pub fn lower(tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Option<TunnelConfig> {
     let (fixed_dscp, dscp) = match tunnel.dscp {
         Dscp::Inherit => (false, 0),
         Dscp::Fixed(dscp) => (true, dscp),
     };
-    Some(Ipv4Tunnel {
+    Some(TunnelConfig {
         id,
         flags: TunnelFlags {
             enabled: !tunnel.disabled,
@@ -61,21 +60,25 @@ pub fn lower(tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Option<Ip
             inherit_dont_fragment: tunnel.dont_fragment == DontFragment::Inherit,
             allow_fast_path: tunnel.allow_fast_path,
             fixed_dscp,
+            path_mtu: tunnel.mtu == Mtu::Auto,
+            carries_ipv4: true,
+            ..TunnelFlags::default()
         },
         ifindex,
         underlay: facts.underlay,
-        local: actual_local(tunnel, facts)?,
-        remote: tunnel.remote,
+        ends: Ends::V4 { local: actual_local(tunnel, facts)?, remote: tunnel.remote },
         mtu: actual_mtu(tunnel, facts),
         ttl: TTL,
         dscp,
+        encapsulation_limit: 0,
     })
 }
 
-/// Whom the tunnel accepts packets from; nobody while it is disabled.
+/// Whom the tunnel accepts packets from, by what it carries; nobody while it is disabled.
 #[must_use]
-pub fn peer(entry: &Ipv4Tunnel) -> Option<PeerKey> {
-    entry.flags.enabled.then(|| PeerKey::v4(entry.local.to_bits(), entry.remote.to_bits(), PROTOCOL_IPV4))
+pub fn peers(entry: &TunnelConfig) -> Vec<PeerKey> {
+    let carried = Carried::ALL.into_iter().filter(|kind| entry.flags.enabled && entry.flags.carries(*kind));
+    carried.map(|kind| PeerKey::of(entry.ends, kind.protocol())).collect()
 }
 
 #[cfg(test)]
@@ -113,17 +116,19 @@ mod tests {
     #[test]
     fn local_address_is_set_or_the_routes() {
         let chosen = tunnel(TunnelSpec::default());
-        assert_eq!(lower(&chosen, 1, 7, &facts(1500)).unwrap().local, Ipv4Addr::new(198, 51, 100, 1));
+        let local =
+            |tunnel: &Tunnel, facts: &Facts| lower(tunnel, 1, 7, facts).unwrap().ends.local().to_string();
+        assert_eq!(local(&chosen, &facts(1500)), "198.51.100.1");
         assert_eq!(lower(&chosen, 1, 7, &Facts::default()), None);
         let set = tunnel(TunnelSpec { local_address: Some("198.51.100.9".into()), ..TunnelSpec::default() });
-        assert_eq!(lower(&set, 1, 7, &Facts::default()).unwrap().local, Ipv4Addr::new(198, 51, 100, 9));
+        assert_eq!(local(&set, &Facts::default()), "198.51.100.9");
     }
 
     #[test]
     fn entry_lifts_to_what_was_lowered() {
         let lowered = lower(&tunnel(TunnelSpec::default()), 3, 7, &facts(1500)).unwrap();
-        assert_eq!(TunnelEntry::v4(&lowered).lift(), lowered);
-        assert_eq!(peer(&lowered).unwrap().remote(), lowered.remote);
+        assert_eq!(TunnelEntry::new(&lowered).lift(), lowered);
+        assert_eq!(peers(&lowered)[0].remote(), lowered.ends.remote());
     }
 
     #[test]
@@ -132,6 +137,6 @@ mod tests {
             tunnel(TunnelSpec { disabled: Some(crate::spec::Word::Truth(true)), ..TunnelSpec::default() });
         let entry = lower(&disabled, 3, 7, &facts(1500)).unwrap();
         assert!(!entry.flags.enabled);
-        assert_eq!(peer(&entry), None);
+        assert_eq!(peers(&entry), []);
     }
 }

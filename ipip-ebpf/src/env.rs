@@ -2,11 +2,18 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_get_smp_processor_id};
 use ipip_common::{
-    abi::{MAX_TUNNELS, PeerKey, Port, Reason, Tier, TunnelEntry, refusal_index},
-    env::{Env, Ports},
-    packet::ipv4::Ipv4,
+    abi::{
+        AllowedInner, Family, LabelEntry, MAX_TUNNELS, OwnAddress, PeerKey, Port, Reason, Tier, TunnelEntry,
+        refusal_index,
+    },
+    env::Env,
+    packet::{
+        PROTOCOL_MPLS,
+        flow::{Flow, Ports},
+        outer::Outer,
+    },
     verdict::Hop,
 };
 
@@ -25,6 +32,7 @@ pub(crate) struct XdpEnv {
 pub(crate) struct TcEnv {
     ctx: *mut c_void,
     interface: u32,
+    is_transit: bool,
 }
 
 /// The role of an interface.
@@ -45,11 +53,35 @@ fn tunnel_from(peer: &PeerKey) -> Option<&'static TunnelEntry> {
     tunnel(*unsafe { maps::PEERS.get(peer) }?)
 }
 
-/// The header that the route lookup of an outer packet needs.
 #[inline(always)]
-fn outer_header(tunnel: &TunnelEntry, tos: u8) -> Ipv4 {
-    let protocol = u32::from(ipip_common::packet::PROTOCOL_IPV4) << 16;
-    Ipv4::from_words([0x4500_0000 | u32::from(tos) << 16, 0, protocol, tunnel.local(), tunnel.remote()])
+fn label(label: u32) -> Option<&'static LabelEntry> {
+    // SAFETY: as for `port`.
+    unsafe { maps::LABELS.get(label) }
+}
+
+#[inline(always)]
+fn is_own(family: Family, address: [u32; 4]) -> bool {
+    // SAFETY: as for `port`.
+    unsafe { maps::ADDRESSES.get(OwnAddress::new(family, address)) }.is_some()
+}
+
+#[inline(always)]
+fn is_allowed(tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+    let key = Key::new(AllowedInner::BITS, AllowedInner::new(tunnel.id(), family, address));
+    maps::ALLOWED.get(&key).is_some()
+}
+
+/// What the route lookup of an outer packet needs.
+#[inline(always)]
+fn outer_flow(tunnel: &TunnelEntry, outer: &Outer) -> Flow {
+    Flow {
+        family: tunnel.family(),
+        source: tunnel.local(),
+        destination: tunnel.remote(),
+        protocol: outer.protocol,
+        tos: outer.tos,
+        ports: Ports { source: 0, destination: 0 },
+    }
 }
 
 #[inline(always)]
@@ -104,8 +136,8 @@ impl XdpEnv {
     #[inline(always)]
     fn wire(answer: &Answer) -> Result<Hop, Reason> {
         match *answer {
-            Answer::Known { ifindex, destination, source } => match port(ifindex) {
-                Some(port) if port.is_fast() => Ok(Hop::Wire { ifindex, destination, source }),
+            Answer::Known { ifindex, link } => match port(ifindex) {
+                Some(port) if port.is_fast() => Ok(Hop::wire(ifindex, link)),
                 Some(_) | None => Err(Reason::SlowPort),
             },
             Answer::Routed { ifindex } => match port(ifindex) {
@@ -127,9 +159,14 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn tunnel_to(&self, inner: &Ipv4, ports: Ports) -> Option<&TunnelEntry> {
+    fn is_transit(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
         // SAFETY: the context is the one this program was started with.
-        let answer = unsafe { fib::route(self.ctx, self.ingress, inner, ports, 0) };
+        let answer = unsafe { fib::route(self.ctx, self.ingress, flow, 0) };
         let (Answer::Known { ifindex, .. } | Answer::Routed { ifindex }) = answer else { return None };
         tunnel(port(ifindex)?.tunnel_id()?)
     }
@@ -140,9 +177,25 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn route_outer(&self, tunnel: &TunnelEntry, tos: u8, length: u32) -> Result<Hop, Reason> {
+    fn tunnel_of_label(&self, number: u32) -> Option<(u32, &TunnelEntry)> {
+        let entry = label(number)?;
+        Some((entry.out(), tunnel(entry.tunnel_id()?)?))
+    }
+
+    #[inline(always)]
+    fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
+        is_own(family, address)
+    }
+
+    #[inline(always)]
+    fn is_allowed(&self, tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+        is_allowed(tunnel, family, address)
+    }
+
+    #[inline(always)]
+    fn route_outer(&self, tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
         // SAFETY: the context is the one this program was started with.
-        let answer = unsafe { fib::route_own(self.ctx, &outer_header(tunnel, tos), length) };
+        let answer = unsafe { fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length) };
         if let Answer::Routed { ifindex } = answer
             && port(ifindex).is_some_and(|port| port.tunnel_id().is_some())
         {
@@ -152,9 +205,20 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn route_inner(&self, tunnel: &TunnelEntry, inner: &Ipv4, ports: Ports) -> Result<Hop, Reason> {
+    fn route_inner(&self, tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Result<Hop, Reason> {
         // SAFETY: the context is the one this program was started with.
-        Self::wire(&unsafe { fib::route(self.ctx, tunnel.ifindex(), inner, ports, inner.total_len()) })
+        Self::wire(&unsafe { fib::route(self.ctx, tunnel.ifindex(), flow, length) })
+    }
+
+    #[inline(always)]
+    fn route_label(&self, _tunnel: &TunnelEntry, number: u32, length: u32) -> Result<(u32, Hop), Reason> {
+        let entry = label(number).ok_or(Reason::NoRoute)?;
+        if entry.tunnel_id().is_some() {
+            return Err(Reason::SlowPort);
+        }
+        // SAFETY: the context is the one this program was started with.
+        let hop = Self::wire(&unsafe { fib::neighbour(self.ctx, entry, length) })?;
+        Ok((entry.out(), hop))
     }
 
     #[inline(always)]
@@ -180,8 +244,8 @@ impl Env for XdpEnv {
 
 impl TcEnv {
     #[inline(always)]
-    pub(crate) fn new(ctx: *mut c_void, interface: u32) -> Self {
-        Self { ctx, interface }
+    pub(crate) fn new(ctx: *mut c_void, interface: u32, is_transit: bool) -> Self {
+        Self { ctx, interface, is_transit }
     }
 }
 
@@ -192,8 +256,18 @@ impl Env for TcEnv {
     }
 
     #[inline(always)]
-    fn tunnel_to(&self, _inner: &Ipv4, _ports: Ports) -> Option<&TunnelEntry> {
+    fn is_transit(&self) -> bool {
+        self.is_transit
+    }
+
+    #[inline(always)]
+    fn tunnel_to(&self, _flow: &Flow) -> Option<&TunnelEntry> {
         tunnel(port(self.interface)?.tunnel_id()?)
+    }
+
+    #[inline(always)]
+    fn tunnel_of_label(&self, number: u32) -> Option<(u32, &TunnelEntry)> {
+        Some((number, tunnel(port(self.interface)?.tunnel_id()?)?))
     }
 
     #[inline(always)]
@@ -202,9 +276,25 @@ impl Env for TcEnv {
     }
 
     #[inline(always)]
-    fn route_outer(&self, tunnel: &TunnelEntry, tos: u8, length: u32) -> Result<Hop, Reason> {
+    fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
+        is_own(family, address)
+    }
+
+    #[inline(always)]
+    fn is_allowed(&self, tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+        is_allowed(tunnel, family, address)
+    }
+
+    #[inline(always)]
+    fn route_outer(&self, tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
+        // The kernel resolves the neighbour of an IP packet, but not that of a labelled one.
+        let needs_neighbour = outer.protocol == PROTOCOL_MPLS;
         // SAFETY: the context is the one this program was started with.
-        let ifindex = match unsafe { fib::route_own(self.ctx, &outer_header(tunnel, tos), length) } {
+        let ifindex = match unsafe {
+            fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length)
+        } {
+            Answer::Known { ifindex, link } if needs_neighbour => return Ok(Hop::wire(ifindex, link)),
+            Answer::Routed { .. } | Answer::Disabled if needs_neighbour => return Err(Reason::NoNeighbour),
             Answer::Known { ifindex, .. } | Answer::Routed { ifindex } => ifindex,
             Answer::TooBig => return Err(Reason::TooBig),
             // A host that does not forward gets no answer from the kernel: the way that the daemon saw.
@@ -213,13 +303,18 @@ impl Env for TcEnv {
         };
         match port(ifindex) {
             Some(port) if port.tunnel_id().is_some() => Err(Reason::Loop),
-            Some(_) | None => Ok(Hop::Neighbour { ifindex }),
+            Some(_) | None => Ok(Hop::neighbour(ifindex)),
         }
     }
 
     #[inline(always)]
-    fn route_inner(&self, tunnel: &TunnelEntry, _inner: &Ipv4, _ports: Ports) -> Result<Hop, Reason> {
-        Ok(Hop::Stack { ifindex: tunnel.ifindex() })
+    fn route_inner(&self, tunnel: &TunnelEntry, _flow: &Flow, _length: u32) -> Result<Hop, Reason> {
+        Ok(Hop::stack(tunnel.ifindex()))
+    }
+
+    #[inline(always)]
+    fn route_label(&self, tunnel: &TunnelEntry, number: u32, _length: u32) -> Result<(u32, Hop), Reason> {
+        Ok((number, Hop::stack(tunnel.ifindex())))
     }
 
     #[inline(always)]

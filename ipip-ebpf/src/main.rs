@@ -2,7 +2,7 @@
 //!
 //! Each program turns its context into a frame and a world, asks a path for a verdict and carries it out.
 //! Decisions belong in `ipip-common`; here are only reads, writes, map lookups and helper calls.
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 #![cfg_attr(
     target_arch = "bpf",
     expect(
@@ -48,6 +48,7 @@ mod programs {
     /// Tier 1, on every port: a packet of a tunnel is decapsulated, a packet that is routed into one is
     /// encapsulated. An interface has room for one XDP program, so it does both.
     #[xdp(frags)]
+    #[inline(always)]
     fn xdp_port(ctx: XdpContext) -> u32 {
         let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
         let verdict = match decap(&mut frame, &env) {
@@ -60,6 +61,7 @@ mod programs {
 
     /// Tier 2, on the ingress of every port: decapsulates what tier 1 left.
     #[classifier]
+    #[inline(always)]
     fn tc_port(ctx: TcContext) -> i32 {
         let Some((mut frame, env)) = tc::start_port(&ctx) else { return tc::NEXT };
         let verdict = decap(&mut frame, &env);
@@ -69,6 +71,7 @@ mod programs {
 
     /// Tier 2, on the egress of every tunnel interface: encapsulates what the host's stack sends into it.
     #[classifier]
+    #[inline(always)]
     fn tc_tunnel(ctx: TcContext) -> i32 {
         let (mut frame, env) = tc::start_tunnel(&ctx);
         let verdict = encap(&mut frame, &env);

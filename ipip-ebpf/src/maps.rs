@@ -2,10 +2,13 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, HashMap, PerCpuArray},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray},
     macros::btf_map,
 };
-use ipip_common::abi::{MAX_PORTS, MAX_TUNNELS, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry};
+use ipip_common::abi::{
+    AllowedInner, Carried, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_TUNNELS,
+    OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry,
+};
 
 const REFUSAL_SLOTS: usize = MAX_TUNNELS as usize * Tier::ALL.len() * Reason::SLOTS as usize;
 
@@ -13,7 +16,8 @@ const REFUSAL_SLOTS: usize = MAX_TUNNELS as usize * Tier::ALL.len() * Reason::SL
 pub(crate) static TUNNELS: Array<TunnelEntry, { MAX_TUNNELS as usize }> = Array::new();
 
 #[btf_map]
-pub(crate) static PEERS: HashMap<PeerKey, u32, { MAX_TUNNELS as usize }> = HashMap::new();
+pub(crate) static PEERS: HashMap<PeerKey, u32, { MAX_TUNNELS as usize * Carried::ALL.len() }> =
+    HashMap::new();
 
 #[btf_map]
 pub(crate) static PORTS: HashMap<u32, Port, { MAX_PORTS as usize }> = HashMap::new();
@@ -26,6 +30,15 @@ pub(crate) static REFUSALS: PerCpuArray<u64, REFUSAL_SLOTS> = PerCpuArray::new()
 
 #[btf_map]
 pub(crate) static IDENTS: PerCpuArray<u32, 1> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static ADDRESSES: HashMap<OwnAddress, u32, { MAX_ADDRESSES as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static ALLOWED: LpmTrie<AllowedInner, u32, { MAX_ALLOWED as usize }> = LpmTrie::new();
+
+#[btf_map]
+pub(crate) static LABELS: HashMap<u32, LabelEntry, { MAX_LABELS as usize }> = HashMap::new();
 
 /// Identifications that one CPU may use before it repeats: 65536 by the number of CPUs. Set at load.
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipip_common::abi::{Ipv4Tunnel, Reason, Tier, TunnelEntry, TunnelFlags};
+use ipip_common::abi::{Ends, Reason, Tier, TunnelConfig, TunnelEntry, TunnelFlags};
 
 use crate::bytes::{LOCAL, Packet, REMOTE, ethernet};
 
@@ -71,7 +71,12 @@ pub struct Tunnel {
 
 impl Default for Tunnel {
     fn default() -> Self {
-        let flags = TunnelFlags { enabled: true, allow_fast_path: true, ..TunnelFlags::default() };
+        let flags = TunnelFlags {
+            enabled: true,
+            allow_fast_path: true,
+            carries_ipv4: true,
+            ..TunnelFlags::default()
+        };
         Self { flags, local: LOCAL, remote: REMOTE, mtu: 1480, ttl: 255, dscp: 0 }
     }
 }
@@ -79,16 +84,16 @@ impl Default for Tunnel {
 impl Tunnel {
     /// As it is written into the map.
     pub fn entry(&self, id: u32, ifindex: u32) -> TunnelEntry {
-        TunnelEntry::v4(&Ipv4Tunnel {
+        TunnelEntry::new(&TunnelConfig {
             id,
             flags: self.flags,
             ifindex,
             underlay: 0,
-            local: Ipv4Addr::from(self.local),
-            remote: Ipv4Addr::from(self.remote),
+            ends: Ends::V4 { local: Ipv4Addr::from(self.local), remote: Ipv4Addr::from(self.remote) },
             mtu: self.mtu,
             ttl: self.ttl,
             dscp: self.dscp,
+            encapsulation_limit: 0,
         })
     }
 }
@@ -108,6 +113,8 @@ pub struct Case {
     pub ident: u16,
     /// What the tunnel counts for a carried packet: its inner total length.
     pub inner_len: u32,
+    /// What is counted beside a carried packet.
+    pub note: Option<Reason>,
     /// What XDP makes of it.
     pub xdp: Expected,
     /// What TC makes of it.
@@ -139,6 +146,7 @@ impl Case {
             input,
             ident: 0x1234,
             inner_len: 0,
+            note: None,
             xdp: Expected::Foreign,
             tc: Expected::Foreign,
             reach: Reach::Everywhere,

@@ -25,7 +25,7 @@ pub struct Outcome {
     pub bytes: Vec<u8>,
     /// What the tier's share of the tunnel's traffic grew by.
     pub traffic: TierTraffic,
-    /// Refusals that were counted.
+    /// Refusals and notes that were counted.
     pub refused: Vec<Reason>,
 }
 
@@ -98,6 +98,6 @@ impl Case {
                 (traffic.received_packets, traffic.received_bytes) = (1, self.inner_len.into());
             }
         }
-        (traffic, None)
+        (traffic, self.note)
     }
 }

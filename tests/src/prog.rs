@@ -119,8 +119,7 @@ impl World {
         for key in old {
             peers.remove(&key).unwrap();
         }
-        let [local, remote] = [case.tunnel.local, case.tunnel.remote].map(u32::from_be_bytes);
-        peers.insert(PeerKey::v4(local, remote, 4), TUNNEL, 0).unwrap();
+        peers.insert(PeerKey::of(entry.lift().ends, 4), TUNNEL, 0).unwrap();
         let processors = aya::util::nr_cpus().expect("counting processors");
         let idents = PerCpuValues::try_from(vec![u32::from(case.ident); processors]).unwrap();
         self.map(map::IDENTS, PerCpuArray::<_, u32>::try_from).set(0, idents, 0).unwrap();

@@ -42,13 +42,15 @@ fn reasons() -> String {
     let mut text = String::from(
         "<!-- Made by `cargo xtask docs` from ipip-common/src/abi/reason.rs. -->\n\n# Reasons\n\n\
          A packet of a tunnel that the programs do not carry is counted under exactly one of these. *pass*: it goes \
-         on to the\nnext tier or to the host's stack as it arrived; *drop*: it ends here.\n\n\
+         on to the\nnext tier or to the host's stack as it arrived; *drop*: it ends here;\n*note*: it \
+         is carried, and counted here too.\n\n\
          | number | name | then | what was true of the packet |\n| ---: | --- | --- | --- |\n",
     );
     for reason in Reason::ALL {
         let then = match reason.action() {
             Action::Pass => "pass",
             Action::Drop => "drop",
+            Action::Note => "note",
         };
         // Writing to a String does not fail.
         let _ = writeln!(text, "| {} | `{}` | {then} | {} |", reason as u32, reason.name(), reason.meaning());

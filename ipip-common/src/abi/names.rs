@@ -4,7 +4,7 @@
 pub mod map {
     /// Array: tunnel ID -> [`crate::abi::TunnelEntry`].
     pub const TUNNELS: &str = "TUNNELS";
-    /// Hash: [`crate::abi::PeerKey`] -> tunnel ID (`u32`).
+    /// Hash: [`crate::abi::PeerKey`] -> tunnel ID (`u32`), one for each protocol that the tunnel carries.
     pub const PEERS: &str = "PEERS";
     /// Hash: interface index (`u32`) -> [`crate::abi::Port`].
     pub const PORTS: &str = "PORTS";
@@ -14,8 +14,15 @@ pub mod map {
     pub const REFUSALS: &str = "REFUSALS";
     /// Per-CPU array with one element: the next IPv4 identification of this CPU's block (`u32`).
     pub const IDENTS: &str = "IDENTS";
+    /// Hash: [`crate::abi::OwnAddress`] -> `u32`: addresses of this host.
+    pub const ADDRESSES: &str = "ADDRESSES";
+    /// LPM trie: [`crate::abi::AllowedInner`] -> `u32`: prefixes of inner addresses.
+    pub const ALLOWED: &str = "ALLOWED";
+    /// Hash: label (`u32`) -> [`crate::abi::LabelEntry`].
+    pub const LABELS: &str = "LABELS";
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 6] = [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, IDENTS];
+    pub const PINNED: [&str; 9] =
+        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, IDENTS, ADDRESSES, ALLOWED, LABELS];
 }
 
 /// Program names.

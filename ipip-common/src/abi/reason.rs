@@ -7,6 +7,8 @@ pub enum Action {
     Pass,
     /// It ends here.
     Drop,
+    /// It is carried all the same; the counter is a note.
+    Note,
 }
 
 /// Declares [`Reason`] with the four facts that belong to each row side by side.
@@ -70,6 +72,11 @@ reasons! {
     NoSlowPath = 20, "no-slow-path", Drop, "Only the daemon could carry it, and it has no way to.";
     InnerVersion = 21, "inner-version", Drop, "The inner header's version is not the one that the protocol number says.";
     NotForwarding = 22, "not-forwarding", Pass, "The host does not forward where the packet came from; tier 2 serves it.";
+    OwnSource = 23, "own-source", Drop, "A packet that came in to be forwarded has an address of this host as its source (RFC 2003 3.2).";
+    NotAllowed = 24, "not-allowed", Drop, "The inner address is outside of the tunnel's allowed-inner prefixes.";
+    BadSource = 25, "bad-source", Drop, "The inner IPv6 source is multicast, loopback, IPv4-compatible or IPv4-mapped (RFC 4213 3.6).";
+    NestingLimit = 26, "nesting-limit", Pass, "The inner packet's encapsulation limit is 0; the daemon answers with Parameter Problem (RFC 2473 4.1.1).";
+    OddEcn = 27, "odd-ecn", Note, "Carried, but the outer and inner ECN fields are a pair that no sound path makes (RFC 6040 4.2).";
 }
 
 impl Reason {

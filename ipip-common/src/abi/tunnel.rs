@@ -1,47 +1,133 @@
 //! A tunnel as the hot path sees it.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytemuck::{Pod, Zeroable};
 
-/// Switches of a tunnel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one yes/no property of the tunnel")]
-pub struct TunnelFlags {
-    /// The entry is in use.
-    pub enabled: bool,
-    /// `clamp-tcp-mss=yes`.
-    pub clamp_tcp_mss: bool,
-    /// `dont-fragment=inherit`: the outer DF is the inner packet's.
-    pub inherit_dont_fragment: bool,
-    /// `allow-fast-path=yes`: tier 1 may forward.
-    pub allow_fast_path: bool,
-    /// `dscp=N`: [`TunnelEntry::dscp`] is set; otherwise the inner DSCP is copied.
-    pub fixed_dscp: bool,
+use super::{Carried, Family};
+
+/// Declares [`TunnelFlags`] with each switch's bit beside its meaning.
+macro_rules! switches {
+    ($($(#[$doc:meta])* $name:ident = $bit:literal,)*) => {
+        /// Switches of a tunnel.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct TunnelFlags {
+            $($(#[$doc])* pub $name: bool,)*
+        }
+
+        impl TunnelFlags {
+            const fn to_bits(self) -> u32 {
+                0 $(| if self.$name { 1 << $bit } else { 0 })*
+            }
+
+            #[inline(always)]
+            const fn from_bits(bits: u32) -> Self {
+                Self { $($name: bits & 1 << $bit != 0,)* }
+            }
+        }
+    };
 }
 
-const ENABLED: u32 = 1;
-const CLAMP_TCP_MSS: u32 = 2;
-const INHERIT_DONT_FRAGMENT: u32 = 4;
-const ALLOW_FAST_PATH: u32 = 8;
-const FIXED_DSCP: u32 = 16;
+switches! {
+    /// The entry is in use.
+    enabled = 0,
+    /// `clamp-tcp-mss=yes`.
+    clamp_tcp_mss = 1,
+    /// `dont-fragment=inherit`: the outer DF follows the inner packet.
+    inherit_dont_fragment = 2,
+    /// `allow-fast-path=yes`: tier 1 may forward.
+    allow_fast_path = 3,
+    /// `dscp=N`: [`TunnelEntry::dscp`] is set; otherwise the inner DSCP is copied.
+    fixed_dscp = 4,
+    /// `ttl=inherit`: the outer TTL is the inner packet's as it leaves.
+    inherit_ttl = 5,
+    /// `ecn=compatibility`: the outer ECN field is always Not-ECT (RFC 6040 4.1).
+    ecn_compatibility = 6,
+    /// `decap-dscp=yes`: the outer DSCP replaces the inner one at the exit (RFC 2983 5, the uniform model).
+    decap_dscp = 7,
+    /// `flow-label=auto`: the outer IPv6 flow label is made from the inner flow (RFC 6438 3).
+    flow_label = 8,
+    /// `encapsulation-limit=N`: [`TunnelEntry::encapsulation_limit`] is set (RFC 2473 6.6).
+    encapsulation_limit = 9,
+    /// `mtu=auto`: the MTU follows the path (RFC 4213 3.2.2), so that an outer DF may be set for inner IPv6.
+    path_mtu = 10,
+    /// The tunnel has `allowed-inner` prefixes in the map `ALLOWED`.
+    allowed_inner = 11,
+    /// Inner IPv4 is carried.
+    carries_ipv4 = 12,
+    /// Inner IPv6 is carried.
+    carries_ipv6 = 13,
+    /// Inner MPLS is carried.
+    carries_mpls = 14,
+}
 
 impl TunnelFlags {
-    const fn to_bits(self) -> u32 {
-        (if self.enabled { ENABLED } else { 0 })
-            | (if self.clamp_tcp_mss { CLAMP_TCP_MSS } else { 0 })
-            | (if self.inherit_dont_fragment { INHERIT_DONT_FRAGMENT } else { 0 })
-            | (if self.allow_fast_path { ALLOW_FAST_PATH } else { 0 })
-            | (if self.fixed_dscp { FIXED_DSCP } else { 0 })
+    /// Whether the tunnel carries packets of this kind.
+    #[must_use]
+    #[inline(always)]
+    pub const fn carries(self, kind: Carried) -> bool {
+        match kind {
+            Carried::Ipv4 => self.carries_ipv4,
+            Carried::Ipv6 => self.carries_ipv6,
+            Carried::Mpls => self.carries_mpls,
+        }
+    }
+}
+
+/// Both ends of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// Over IPv4.
+    V4 {
+        /// Outer source.
+        local: Ipv4Addr,
+        /// Outer destination.
+        remote: Ipv4Addr,
+    },
+    /// Over IPv6.
+    V6 {
+        /// Outer source.
+        local: Ipv6Addr,
+        /// Outer destination.
+        remote: Ipv6Addr,
+    },
+}
+
+impl Ends {
+    /// The two ends, local first; `None` where they are of two families.
+    #[must_use]
+    pub const fn new(local: IpAddr, remote: IpAddr) -> Option<Self> {
+        match (local, remote) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => Some(Self::V4 { local, remote }),
+            (IpAddr::V6(local), IpAddr::V6(remote)) => Some(Self::V6 { local, remote }),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+        }
     }
 
-    const fn from_bits(bits: u32) -> Self {
-        Self {
-            enabled: bits & ENABLED != 0,
-            clamp_tcp_mss: bits & CLAMP_TCP_MSS != 0,
-            inherit_dont_fragment: bits & INHERIT_DONT_FRAGMENT != 0,
-            allow_fast_path: bits & ALLOW_FAST_PATH != 0,
-            fixed_dscp: bits & FIXED_DSCP != 0,
+    /// The family of the outer header.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::V4 { .. } => Family::V4,
+            Self::V6 { .. } => Family::V6,
+        }
+    }
+
+    /// Outer source.
+    #[must_use]
+    pub const fn local(self) -> IpAddr {
+        match self {
+            Self::V4 { local, .. } => IpAddr::V4(local),
+            Self::V6 { local, .. } => IpAddr::V6(local),
+        }
+    }
+
+    /// Outer destination.
+    #[must_use]
+    pub const fn remote(self) -> IpAddr {
+        match self {
+            Self::V4 { remote, .. } => IpAddr::V4(remote),
+            Self::V6 { remote, .. } => IpAddr::V6(remote),
         }
     }
 }
@@ -54,20 +140,22 @@ pub struct TunnelEntry {
     flags: u32,
     ifindex: u32,
     underlay: u32,
-    local: u32,
-    remote: u32,
+    local: [u32; 4],
+    remote: [u32; 4],
     outer_sum: u32,
     mtu: u16,
     ttl: u8,
     dscp: u8,
-    reserved: [u32; 8],
+    encapsulation_limit: u8,
+    family: u8,
+    reserved: [u8; 6],
 }
 
 const _: () = assert!(size_of::<TunnelEntry>() == 64);
 
-/// What the daemon knows of an IPv4 tunnel when it writes the entry.
+/// What the daemon knows of a tunnel when it writes the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ipv4Tunnel {
+pub struct TunnelConfig {
     /// Tunnel ID, 1 to [`super::MAX_TUNNELS`] - 1.
     pub id: u32,
     /// Switches.
@@ -77,23 +165,26 @@ pub struct Ipv4Tunnel {
     /// Interface index that the route to the remote uses, 0 when there is none: the way out where the
     /// kernel refuses FIB lookups because the host does not forward.
     pub underlay: u32,
-    /// Outer source.
-    pub local: Ipv4Addr,
-    /// Outer destination.
-    pub remote: Ipv4Addr,
+    /// Outer source and destination.
+    pub ends: Ends,
     /// Largest inner packet, bytes.
     pub mtu: u16,
-    /// Outer TTL.
+    /// Outer TTL or hop limit unless [`TunnelFlags::inherit_ttl`].
     pub ttl: u8,
     /// Outer DSCP (0 to 63) when [`TunnelFlags::fixed_dscp`].
     pub dscp: u8,
+    /// The limit that is sent when [`TunnelFlags::encapsulation_limit`].
+    pub encapsulation_limit: u8,
 }
 
 impl TunnelEntry {
-    /// The entry of an IPv4 tunnel, with the constant part of the outer header's checksum computed.
+    /// The entry of a tunnel, with the constant part of an outer IPv4 header's checksum computed.
     #[must_use]
-    pub fn v4(tunnel: &Ipv4Tunnel) -> Self {
-        let (local, remote) = (tunnel.local.to_bits(), tunnel.remote.to_bits());
+    pub fn new(tunnel: &TunnelConfig) -> Self {
+        let (local, remote) = match tunnel.ends {
+            Ends::V4 { local, remote } => ([local.to_bits(), 0, 0, 0], [remote.to_bits(), 0, 0, 0]),
+            Ends::V6 { local, remote } => (words(local), words(remote)),
+        };
         Self {
             id: tunnel.id,
             flags: tunnel.flags.to_bits(),
@@ -101,27 +192,36 @@ impl TunnelEntry {
             underlay: tunnel.underlay,
             local,
             remote,
-            outer_sum: crate::packet::outer::constant_sum(local, remote, tunnel.ttl),
+            outer_sum: crate::packet::outer::constant_sum(local[0], remote[0]),
             mtu: tunnel.mtu,
             ttl: tunnel.ttl,
             dscp: tunnel.dscp,
-            reserved: [0; 8],
+            encapsulation_limit: tunnel.encapsulation_limit,
+            family: tunnel.ends.family() as u8,
+            reserved: [0; 6],
         }
     }
 
     /// Back to what the daemon wrote.
     #[must_use]
-    pub fn lift(&self) -> Ipv4Tunnel {
-        Ipv4Tunnel {
+    pub fn lift(&self) -> TunnelConfig {
+        let ends = match self.family() {
+            Family::V4 => Ends::V4 {
+                local: Ipv4Addr::from_bits(self.local[0]),
+                remote: Ipv4Addr::from_bits(self.remote[0]),
+            },
+            Family::V6 => Ends::V6 { local: address(self.local), remote: address(self.remote) },
+        };
+        TunnelConfig {
             id: self.id,
             flags: self.flags(),
             ifindex: self.ifindex,
             underlay: self.underlay,
-            local: Ipv4Addr::from_bits(self.local),
-            remote: Ipv4Addr::from_bits(self.remote),
+            ends,
             mtu: self.mtu,
             ttl: self.ttl,
             dscp: self.dscp,
+            encapsulation_limit: self.encapsulation_limit,
         }
     }
 
@@ -153,21 +253,28 @@ impl TunnelEntry {
         self.underlay
     }
 
-    /// Outer source, host order.
+    /// The family of the outer header.
     #[must_use]
     #[inline(always)]
-    pub const fn local(&self) -> u32 {
+    pub const fn family(&self) -> Family {
+        if self.family == Family::V6 as u8 { Family::V6 } else { Family::V4 }
+    }
+
+    /// Outer source, host-order words; an IPv4 address is the first.
+    #[must_use]
+    #[inline(always)]
+    pub const fn local(&self) -> [u32; 4] {
         self.local
     }
 
-    /// Outer destination, host order.
+    /// Outer destination, host-order words; an IPv4 address is the first.
     #[must_use]
     #[inline(always)]
-    pub const fn remote(&self) -> u32 {
+    pub const fn remote(&self) -> [u32; 4] {
         self.remote
     }
 
-    /// One's complement sum of the outer header's fields that are the same for every packet.
+    /// One's complement sum of the fields of an outer IPv4 header that are the same for every packet.
     #[must_use]
     #[inline(always)]
     pub const fn outer_sum(&self) -> u32 {
@@ -181,7 +288,7 @@ impl TunnelEntry {
         self.mtu
     }
 
-    /// Outer TTL.
+    /// Outer TTL or hop limit where it is fixed.
     #[must_use]
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
@@ -194,4 +301,24 @@ impl TunnelEntry {
     pub const fn dscp(&self) -> u8 {
         self.dscp
     }
+
+    /// The encapsulation limit that is sent where one is set.
+    #[must_use]
+    #[inline(always)]
+    pub const fn encapsulation_limit(&self) -> u8 {
+        self.encapsulation_limit
+    }
+}
+
+/// An IPv6 address as host-order words.
+#[must_use]
+pub fn words(address: Ipv6Addr) -> [u32; 4] {
+    let bits = address.to_bits();
+    [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
+}
+
+/// The IPv6 address of host-order words.
+#[must_use]
+pub fn address(words: [u32; 4]) -> Ipv6Addr {
+    Ipv6Addr::from_bits(words.into_iter().fold(0, |bits, word| bits << 32 | u128::from(word)))
 }

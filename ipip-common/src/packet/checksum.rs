@@ -5,6 +5,8 @@
 //! Two values that must not be confused have two names: a *sum* is the running one's complement sum, a
 //! *checksum* is what stands in a header, the complement of the folded sum.
 
+use super::flow::Flow;
+
 /// Adds the two halves of a word to a running sum. No carry is lost for up to 2^15 words.
 #[must_use]
 #[inline(always)]
@@ -35,12 +37,16 @@ pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
     finish((!checksum as u32).wrapping_add(!old as u32).wrapping_add(new as u32))
 }
 
-/// The sum over the IPv4 pseudo-header (RFC 9293 3.1): addresses, protocol, transport length. Folded, this is
-/// also what a sender leaves in the field when an offload is to add the rest.
+/// The sum over the pseudo-header (RFC 9293 3.1, RFC 8200 8.1): addresses, protocol, transport length. Folded, this
+/// is also what a sender leaves in the field when an offload is to add the rest.
 #[must_use]
 #[inline(always)]
-pub const fn pseudo_header_sum(source: u32, destination: u32, protocol: u8, length: u32) -> u32 {
-    add_word(add_word(0, source), destination).wrapping_add(protocol as u32).wrapping_add(length)
+pub const fn pseudo_header_sum(flow: &Flow, protocol: u8, length: u32) -> u32 {
+    let [a, b, c, d] = flow.source;
+    let [e, f, g, h] = flow.destination;
+    let sum = add_word(add_word(add_word(add_word(0, a), b), c), d);
+    let sum = add_word(add_word(add_word(add_word(sum, e), f), g), h);
+    add_word(sum.wrapping_add(protocol as u32), length)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The fixed part of an IPv4 header (RFC 791 3.1) as five words, and edits that keep its checksum right.
 
-use super::checksum;
-use crate::frame::Frame;
+use super::{
+    checksum,
+    flow::{Flow, Ports},
+};
+use crate::{abi::Family, frame::Frame};
 
 /// Length of an IPv4 header without options, bytes.
 pub const HEADER: u32 = 20;
@@ -105,6 +108,20 @@ impl Ipv4 {
     #[inline(always)]
     pub const fn destination(&self) -> u32 {
         self.words[4]
+    }
+
+    /// The packet's flow.
+    #[must_use]
+    #[inline(always)]
+    pub const fn flow(&self, ports: Ports) -> Flow {
+        Flow {
+            family: Family::V4,
+            source: [self.source(), 0, 0, 0],
+            destination: [self.destination(), 0, 0, 0],
+            protocol: self.protocol(),
+            tos: self.tos(),
+            ports,
+        }
     }
 
     /// Whether the checksum of a header without options is right.

@@ -3,22 +3,22 @@
 //! The clamp only ever lowers. A SYN without the option is left alone (a missing one already means 536), and
 //! so is one whose option list is cut short or contradicts itself.
 
-use super::{PROTOCOL_TCP, ipv4::Ipv4};
+use super::{PROTOCOL_TCP, cursor, inner::Transport};
 use crate::frame::Frame;
 
 /// Fixed TCP header, bytes.
 const TCP_HEADER: u32 = 20;
-/// IPv4 and TCP headers without options: what the MSS does not count (RFC 6691 2).
-const FIXED_HEADERS: u16 = 40;
-const SYN: u16 = 0x02;
+const SYN: u32 = 0x02;
 const OFFSET_AND_FLAGS_AT: u32 = 12;
 const CHECKSUM_AT: u32 = 16;
 
-const END_OF_OPTIONS: u32 = 0;
-const NO_OPERATION: u32 = 1;
-const MAXIMUM_SEGMENT_SIZE: u32 = 2;
-/// The longest TCP header, bytes.
-const LONGEST_HEADER: u32 = 60;
+const END_OF_OPTIONS: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MAXIMUM_SEGMENT_SIZE: u8 = 2;
+/// A TCP header has room for 40 bytes of options: as many of one byte.
+const MOST_OPTIONS: u32 = 40;
+/// All ones above every offset in a TCP header, which has 60 bytes at most.
+const LONGEST_OFFSET: u32 = 0x3f;
 
 /// A lower MSS, decided but not yet written. Offsets count from the network header of the inner packet.
 ///
@@ -33,84 +33,67 @@ pub struct Clamp {
     new: u16,
 }
 
-/// The clamp that the inner packet at `at` needs for a tunnel of this MTU; [`Clamp::NONE`] if it needs none.
+/// The clamp that the packet at `start` needs for a tunnel of this MTU; [`Clamp::NONE`] if it needs none. The MSS does
+/// not count the fixed headers of IP and TCP, nor labels (RFC 9293 3.7.1, RFC 6691 2).
 #[inline(always)]
-pub fn find(frame: &mut impl Frame, at: u32, inner: &Ipv4, mtu: u16) -> Clamp {
-    if inner.protocol() != PROTOCOL_TCP || inner.is_fragment() {
+pub fn find(frame: &mut impl Frame, start: u32, transport: &Transport, mtu: u16) -> Clamp {
+    if transport.protocol != PROTOCOL_TCP || transport.room < TCP_HEADER {
         return Clamp::NONE;
     }
-    let tcp = inner.header_len();
-    if inner.total_len() < tcp.wrapping_add(TCP_HEADER) {
+    let tcp_at = start.wrapping_add(transport.at);
+    frame.pull(tcp_at.wrapping_add(TCP_HEADER));
+    let Some(flags) = frame.half(tcp_at.wrapping_add(OFFSET_AND_FLAGS_AT)).map(u32::from) else {
         return Clamp::NONE;
-    }
-    let tcp_at = at.wrapping_add(tcp);
-    let Some(flags) = frame.half(tcp_at.wrapping_add(OFFSET_AND_FLAGS_AT)) else { return Clamp::NONE };
-    let options_end = u32::from(flags >> 10) & 0x3c;
-    if flags & SYN == 0 || tcp.wrapping_add(options_end) > inner.total_len() {
+    };
+    let options_end = flags >> 10 & 0x3c;
+    if flags & SYN == 0 || options_end > transport.room {
         return Clamp::NONE;
     }
     frame.pull(tcp_at.wrapping_add(options_end));
-    let value_at = find_option(frame, tcp_at, options_end);
+    let value_at = find_option(frame, tcp_at, options_end, flags);
     if value_at == 0 {
         return Clamp::NONE;
     }
     let Some(old) = frame.half(tcp_at.wrapping_add(value_at)) else { return Clamp::NONE };
-    let new = mtu.saturating_sub(FIXED_HEADERS);
+    let fixed_headers = transport.fixed_header.wrapping_add(TCP_HEADER);
+    let new = u32::from(mtu).saturating_sub(fixed_headers) as u16;
     if new >= old {
         return Clamp::NONE;
     }
+    let tcp = transport.at;
     Clamp { value_at: tcp.wrapping_add(value_at), checksum_at: tcp.wrapping_add(CHECKSUM_AT), old, new }
 }
 
-/// Where the option's value stands, relative to the TCP header at `tcp_at`; 0 where there is none.
-///
-/// A state machine over the bytes in order, so that the packet is read at the same places whatever it says: a
-/// cursor that jumps from option to option makes the kernel's verifier follow every way of jumping ("BPF program is
-/// too large").
+/// Where the option's value stands, relative to the TCP header at `tcp_at`; 0 where there is none. `unknown` is for
+/// [`cursor::forget`].
 #[inline(always)]
-fn find_option(frame: &impl Frame, tcp_at: u32, options_end: u32) -> u32 {
-    // Without this the compiler sees that 60 bounds the header anyway and leaves the constant bound out of the
-    // loop; Linux 6.1 then walks on for ever ("The sequence of 8193 jumps is too complex").
-    let options_end = core::hint::black_box(options_end);
-    let mut next = KIND;
-    let mut value_left = 0;
+fn find_option(frame: &impl Frame, tcp_at: u32, options_end: u32, unknown: u32) -> u32 {
     let mut at = TCP_HEADER;
-    let mut word = 0;
-    while at < LONGEST_HEADER && at < options_end {
-        if at.is_multiple_of(4) {
-            let Some([four]) = frame.words::<1>(tcp_at.wrapping_add(at)) else { return 0 };
-            word = four;
-        }
-        let byte = word >> 24;
-        word <<= 8;
-        if value_left > 0 {
-            value_left = u32::wrapping_sub(value_left, 1);
-        } else if next == KIND {
-            match byte {
-                END_OF_OPTIONS => return 0,
-                NO_OPERATION => {}
-                MAXIMUM_SEGMENT_SIZE => next = LENGTH_OF_MSS,
-                _ => next = LENGTH,
-            }
-        } else if byte < 2 {
-            // A length below 2 would stand still or go back (RFC 9293 3.1): the list is broken.
-            return 0;
-        } else if next == LENGTH_OF_MSS && byte == 4 {
-            // The option may claim more bytes than the header has.
-            return if at.wrapping_add(3) <= options_end { at.wrapping_add(1) } else { 0 };
+    let mut options = 0;
+    while options < MOST_OPTIONS && at < options_end {
+        at = cursor::forget(at, unknown) & LONGEST_OFFSET;
+        let here = tcp_at.wrapping_add(at);
+        // Kind and length at once. Where the packet ends behind a kind, no MSS can follow.
+        let Some(both) = frame.half(here) else { return 0 };
+        let (kind, length) = ((both >> 8) as u8, u32::from(both & 0xff));
+        if kind == NO_OPERATION {
+            at = at.wrapping_add(1);
         } else {
-            next = KIND;
-            value_left = byte.wrapping_sub(2);
+            let next = at.wrapping_add(length);
+            // A length below 2 would stand still or go back (RFC 9293 3.1), and no option reaches behind the header:
+            // the list is broken.
+            if kind == END_OF_OPTIONS || length < 2 || next > options_end {
+                return 0;
+            }
+            if kind == MAXIMUM_SEGMENT_SIZE && length == 4 {
+                return at.wrapping_add(2);
+            }
+            at = next;
         }
-        at = at.wrapping_add(1);
+        options = u32::wrapping_add(options, 1);
     }
     0
 }
-
-/// What the next byte is, outside of an option's value.
-const KIND: u32 = 0;
-const LENGTH: u32 = 1;
-const LENGTH_OF_MSS: u32 = 2;
 
 impl Clamp {
     /// No clamp.

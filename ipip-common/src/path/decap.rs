@@ -1,15 +1,20 @@
-//! A packet out of the tunnel (RFC 2003, RFC 6040).
+//! A packet out of the tunnel (RFC 2003, RFC 2473, RFC 4023, RFC 4213, RFC 6040).
 
-use super::{check_forwardable, ports, refuse};
+use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{PeerKey, Reason, TunnelEntry},
+    abi::{Carried, Family, PeerKey, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
-        ETHERTYPE_IPV4, PROTOCOL_IPV4,
-        ecn::{self, Ecn},
+        ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_MPLS, cursor, ecn,
+        extension::{self, Limit},
+        flow::Flow,
+        inner::{self, Flaw, Inner},
         ipv4::{self, Ipv4},
+        ipv6::{self, Ipv6, next_header},
+        mpls::Mpls,
         mss,
+        outer::{self, Outer},
     },
     verdict::{Hop, Verdict},
 };
@@ -17,117 +22,233 @@ use crate::{
 /// Decapsulates the packet if it is for one of the tunnels, and from its remote.
 #[inline(always)]
 pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
-    if frame.ethertype() != ETHERTYPE_IPV4 {
-        return Verdict::Foreign;
+    let arrived = match frame.ethertype() {
+        ETHERTYPE_IPV4 => arrived_v4(frame, env),
+        ETHERTYPE_IPV6 => arrived_v6(frame, env),
+        _ => None,
+    };
+    let Some(mut arrived) = arrived else { return Verdict::Foreign };
+    if let Some(reason) = arrived.flaw {
+        return refuse(env, arrived.tunnel, reason);
     }
-    frame.pull(ipv4::HEADER);
-    let Some(outer) = Ipv4::read(frame, 0) else { return Verdict::Foreign };
-    if outer.version() != 4 || outer.protocol() != PROTOCOL_IPV4 {
-        return Verdict::Foreign;
-    }
-    let peer = PeerKey::v4(outer.destination(), outer.source(), PROTOCOL_IPV4);
-    let Some(tunnel) = env.tunnel_from(&peer) else { return Verdict::Foreign };
-    match decide(frame, env, tunnel, &outer) {
-        Ok(plan) => plan.carry_out(frame, env, tunnel),
-        Err(reason) => refuse(env, tunnel, reason),
+    // One way for the verifier, and not one for each length.
+    arrived.header_len = cursor::forget(arrived.header_len, arrived.room) & LONGEST_OUTER;
+    match arrived.protocol {
+        PROTOCOL_IPV4 => out_of_tunnel::<Ipv4>(frame, env, &arrived),
+        PROTOCOL_IPV6 => out_of_tunnel::<Ipv6>(frame, env, &arrived),
+        _ => out_of_tunnel::<Mpls>(frame, env, &arrived),
     }
 }
 
-/// All that is to be written.
-struct Plan {
-    inner: Ipv4,
-    clamp: mss::Clamp,
-    hop: Hop,
-    segments: u32,
+/// All ones above the length of the longest outer header.
+const LONGEST_OUTER: u32 = 0x3f;
+
+/// A tunnel's packet, as its outer header says.
+struct Arrived<'a> {
+    tunnel: &'a TunnelEntry,
+    protocol: u8,
+    tos: u8,
+    /// Bytes in front of the inner packet.
+    header_len: u32,
+    /// Bytes that the outer packet has for it.
+    room: u32,
+    /// Why it is the stack's.
+    flaw: Option<Reason>,
 }
 
 #[inline(always)]
-fn decide(
-    frame: &mut impl Frame,
-    env: &impl Env,
-    tunnel: &TunnelEntry,
-    outer: &Ipv4,
-) -> Result<Plan, Reason> {
-    let segments = frame.segments();
-    check_outer(frame, outer, segments)?;
-    frame.pull(ipv4::HEADER.wrapping_add(ipv4::HEADER));
-    let inner = Ipv4::read(frame, ipv4::HEADER).ok_or(Reason::Malformed)?;
-    check_inner(outer, &inner, segments)?;
-    let field = ecn::combine(Ecn::of(inner.tos()), Ecn::of(outer.tos())).ok_or(Reason::BadEcn)?;
-    if env.forwards() {
-        check_forwardable(frame, ipv4::HEADER, tunnel, &inner)?;
+const fn is_tunnelled(protocol: u8) -> bool {
+    matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_MPLS)
+}
+
+#[inline(always)]
+fn arrived_v4<'a>(frame: &mut impl Frame, env: &'a impl Env) -> Option<Arrived<'a>> {
+    frame.pull(ipv4::HEADER);
+    let outer = Ipv4::read(frame, 0)?;
+    if outer.version() != 4 || !is_tunnelled(outer.protocol()) {
+        return None;
     }
-    let clamp = if tunnel.flags().clamp_tcp_mss {
-        mss::find(frame, ipv4::HEADER, &inner, tunnel.mtu())
-    } else {
-        mss::Clamp::NONE
-    };
-    let hop = env.route_inner(tunnel, &inner, ports(frame, ipv4::HEADER, &inner))?;
-    let inner = inner.with_tos(field.into_tos(inner.tos()));
-    let inner = if env.forwards() { inner.with_ttl_decremented() } else { inner };
-    Ok(Plan { inner, clamp, hop, segments })
+    let ends = ([outer.destination(), 0, 0, 0], [outer.source(), 0, 0, 0]);
+    let tunnel = env.tunnel_from(&PeerKey::new(Family::V4, ends.0, ends.1, outer.protocol()))?;
+    Some(Arrived {
+        tunnel,
+        protocol: outer.protocol(),
+        tos: outer.tos(),
+        header_len: ipv4::HEADER,
+        room: outer.total_len().wrapping_sub(ipv4::HEADER),
+        flaw: flaw_v4(frame, &outer),
+    })
 }
 
 /// The outer header is whole, plain and right; everything else is the stack's.
 #[inline(always)]
-fn check_outer(frame: &impl Frame, outer: &Ipv4, segments: u32) -> Result<(), Reason> {
+fn flaw_v4(frame: &impl Frame, outer: &Ipv4) -> Option<Reason> {
     if outer.header_len() < ipv4::HEADER || outer.total_len() < outer.header_len() {
-        return Err(Reason::Malformed);
+        return Some(Reason::Malformed);
     }
     if outer.header_len() > ipv4::HEADER {
-        return Err(Reason::Options);
+        return Some(Reason::Options);
     }
     if outer.is_fragment() {
-        return Err(Reason::Fragment);
+        return Some(Reason::Fragment);
     }
-    if segments == 1 && outer.total_len() > frame.length() {
-        return Err(Reason::Malformed);
+    if frame.segments() == 1 && outer.total_len() > frame.length() {
+        return Some(Reason::Malformed);
     }
     if !outer.checksum_is_right() {
-        return Err(Reason::OuterChecksum);
+        return Some(Reason::OuterChecksum);
     }
-    Ok(())
+    None
 }
 
-/// The inner packet is what the outer header says, and all of it is there.
 #[inline(always)]
-fn check_inner(outer: &Ipv4, inner: &Ipv4, segments: u32) -> Result<(), Reason> {
-    if inner.version() != 4 {
-        return Err(Reason::InnerVersion);
+fn arrived_v6<'a>(frame: &mut impl Frame, env: &'a impl Env) -> Option<Arrived<'a>> {
+    frame.pull(ipv6::HEADER);
+    let outer = Ipv6::read(frame, 0)?;
+    let next = outer.next_header();
+    let is_extended = matches!(next, next_header::DESTINATION | next_header::FRAGMENT);
+    if outer.version() != 6 || !(is_tunnelled(next) || is_extended) {
+        return None;
     }
-    let room = outer.total_len().wrapping_sub(ipv4::HEADER);
-    let is_whole = inner.header_len() >= ipv4::HEADER
-        && inner.total_len() >= inner.header_len()
-        && (inner.total_len() <= room || segments > 1);
-    if !is_whole {
-        return Err(Reason::BadLength);
+    let (mut protocol, mut header_len, mut flaw) = (next, ipv6::HEADER, None);
+    if is_extended {
+        frame.pull(ipv6::HEADER.wrapping_add(extension::LIMIT_HEADER));
+        let extension = frame.words::<2>(ipv6::HEADER)?;
+        protocol = (extension[0] >> 24) as u8;
+        header_len = ipv6::HEADER.wrapping_add(extension::LIMIT_HEADER);
+        if next == next_header::FRAGMENT {
+            flaw = Some(Reason::Fragment);
+        } else if !extension::is_skippable(extension) {
+            flaw = Some(Reason::Options);
+        }
+        if !is_tunnelled(protocol) {
+            return None;
+        }
     }
-    if inner.ttl() == 0 {
-        return Err(Reason::TtlZero);
+    let tunnel = env.tunnel_from(&PeerKey::new(Family::V6, outer.destination(), outer.source(), protocol))?;
+    let total_len = outer.payload_len().wrapping_add(ipv6::HEADER);
+    if flaw.is_none() && (total_len < header_len || frame.segments() == 1 && total_len > frame.length()) {
+        flaw = Some(Reason::Malformed);
     }
-    Ok(())
+    Some(Arrived {
+        tunnel,
+        protocol,
+        tos: outer.traffic_class(),
+        header_len,
+        room: total_len.wrapping_sub(header_len),
+        flaw,
+    })
 }
 
-impl Plan {
+#[inline(always)]
+fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
+    match decide::<I>(frame, env, arrived) {
+        Ok(plan) => plan.carry_out(frame, env, arrived),
+        Err(reason) => refuse(env, arrived.tunnel, reason),
+    }
+}
+
+/// All that is to be written.
+struct Plan<I> {
+    inner: I,
+    inner_len: u32,
+    clamp: mss::Clamp,
+    hop: Hop,
+    segments: u32,
+    is_odd: bool,
+}
+
+#[inline(always)]
+fn decide<I: Inner>(
+    frame: &mut impl Frame,
+    env: &impl Env,
+    arrived: &Arrived<'_>,
+) -> Result<Plan<I>, Reason> {
+    let (tunnel, at) = (arrived.tunnel, arrived.header_len);
+    let segments = frame.segments();
+    let mut inner = I::read(frame, at).ok_or(Reason::Malformed)?;
+    match inner.flaw(if segments == 1 { arrived.room } else { u32::MAX }) {
+        None => {}
+        Some(Flaw::Version) => return Err(Reason::InnerVersion),
+        Some(Flaw::Length) => return Err(Reason::BadLength),
+        Some(Flaw::TtlZero) => return Err(Reason::TtlZero),
+    }
+    let clamp = clamp(frame, at, tunnel, &inner);
+    if inner.has_forbidden_source() {
+        return Err(Reason::BadSource);
+    }
+    let flow = inner.flow(inner.transport().ports(frame, at));
+    let has_prefixes = tunnel.flags().allowed_inner;
+    let is_ip = I::KIND != Carried::Mpls;
+    if has_prefixes && !(is_ip && env.is_allowed(tunnel, flow.family, flow.source)) {
+        return Err(Reason::NotAllowed);
+    }
+    let is_odd = is_ip && ecn::is_odd(inner.tos(), arrived.tos);
+    let is_reflected = is_ip && inner::is_reflected(tunnel, &flow);
+    let inner_len = inner.total_len(arrived.room);
+    let tos = if is_ip { combined(tunnel, inner.tos(), arrived.tos)? } else { 0 };
+    if env.forwards() {
+        check_forwardable(frame, at, tunnel, &inner, &flow)?;
+    } else if is_reflected && let Some(reason) = inner.needs_stack() {
+        return Err(reason);
+    }
+    let hop = if is_reflected {
+        env.route_outer(tunnel, &reflected(tunnel, &flow, inner_len), inner_len)?
+    } else {
+        inner.way_on(env, tunnel, &flow, inner_len)?
+    };
+    let inner = inner.with_tos(tos);
+    let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };
+    Ok(Plan { inner, inner_len, clamp, hop, segments, is_odd })
+}
+
+/// The inner ToS byte behind the tunnel: ECN of both (RFC 6040 4.2); DSCP the inner one, or the outer one where the
+/// tunnel is of the uniform model (RFC 2983 5).
+#[inline(always)]
+fn combined(tunnel: &TunnelEntry, inner: u8, outer: u8) -> Result<u8, Reason> {
+    let combined = ecn::combine(inner, outer).ok_or(Reason::BadEcn)?;
+    Ok(if tunnel.flags().decap_dscp { outer & 0xfc | combined & 3 } else { combined })
+}
+
+/// A reflected probe goes back as it is, on the way of the tunnel's own packets.
+#[inline(always)]
+fn reflected(tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Outer {
+    Outer {
+        family: tunnel.family(),
+        protocol: flow.protocol,
+        tos: outer::tos(tunnel, flow.tos),
+        ttl: 0,
+        inner_len: length,
+        dont_fragment: false,
+        limit: Limit::NONE,
+        label: 0,
+    }
+}
+
+impl<I: Inner> Plan<I> {
     #[inline(always)]
-    fn carry_out(self, frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry) -> Verdict {
-        if let Err(reason) = frame.pull_front::<{ ipv4::HEADER }>() {
+    fn carry_out(self, frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
+        let tunnel = arrived.tunnel;
+        if let Err(reason) = frame.pull_front(arrived.header_len, tunnel.family(), I::KIND) {
             return refuse(env, tunnel, reason);
         }
         if self.write(frame).is_none() {
             return refuse(env, tunnel, Reason::Torn);
         }
-        env.count_received(tunnel, self.segments, self.inner.total_len());
+        if self.is_odd {
+            env.count_refused(tunnel, Reason::OddEcn);
+        }
+        env.count_received(tunnel, self.segments, self.inner_len);
         Verdict::Forward(self.hop)
     }
 
     #[inline(always)]
     fn write(&self, frame: &mut impl Frame) -> Option<()> {
         if self.segments == 1 {
-            frame.trim(self.inner.total_len()).ok()?;
+            frame.trim(self.inner_len).ok()?;
         }
         self.inner.write_edits(frame, 0)?;
         self.clamp.write(frame, 0)?;
-        frame.put_link(&self.hop, ETHERTYPE_IPV4)
+        frame.put_link(&self.hop, I::KIND.ethertype())
     }
 }

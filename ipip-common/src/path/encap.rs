@@ -1,14 +1,19 @@
-//! A packet into the tunnel (RFC 2003).
+//! A packet into the tunnel (RFC 2003, RFC 2473, RFC 4023, RFC 4213).
 
-use super::{check_forwardable, ports, refuse};
+use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Reason, TunnelEntry},
+    abi::{Carried, Family, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
-        ETHERTYPE_IPV4,
-        ipv4::{self, Ipv4},
-        mss, outer,
+        ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_MPLS,
+        flow::{Flow, Ports},
+        inner::{self, Flaw, Inner},
+        ipv4::Ipv4,
+        ipv6::Ipv6,
+        mpls::Mpls,
+        mss,
+        outer::Outer,
     },
     verdict::{Hop, Verdict},
 };
@@ -16,104 +21,139 @@ use crate::{
 /// Encapsulates the packet if its route leads into a tunnel.
 #[inline(always)]
 pub fn encap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
-    frame.pull(ipv4::HEADER);
-    let Some(inner) = Ipv4::read(frame, 0) else { return Verdict::Foreign };
-    let is_ipv4 = frame.ethertype() == ETHERTYPE_IPV4;
-    // A tier that stands in for the stack's routing asks for a route, and only IPv4 has one here.
-    if !is_ipv4 && env.forwards() {
+    match frame.ethertype() {
+        ETHERTYPE_IPV4 => into_tunnel::<Ipv4>(frame, env),
+        ETHERTYPE_IPV6 => into_tunnel::<Ipv6>(frame, env),
+        ETHERTYPE_MPLS => into_tunnel::<Mpls>(frame, env),
+        _ => other(env),
+    }
+}
+
+/// What no tunnel carries. A tier that stands in for the stack's routing has no route for it; the tunnel's own
+/// interface has nothing else to do with it.
+#[inline(always)]
+fn other(env: &impl Env) -> Verdict {
+    if env.forwards() {
         return Verdict::Foreign;
     }
-    let Some(tunnel) = env.tunnel_to(&inner, ports(frame, 0, &inner)) else { return Verdict::Foreign };
-    if !is_ipv4 {
-        return refuse(env, tunnel, Reason::NotCarried);
-    }
-    match decide(frame, env, tunnel, inner) {
+    let nowhere = Flow {
+        family: Family::V4,
+        source: [0; 4],
+        destination: [0; 4],
+        protocol: 0,
+        tos: 0,
+        ports: Ports::default(),
+    };
+    let Some(tunnel) = env.tunnel_to(&nowhere) else { return Verdict::Foreign };
+    refuse(env, tunnel, Reason::NotCarried)
+}
+
+#[inline(always)]
+fn into_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env) -> Verdict {
+    let Some(mut inner) = I::read(frame, 0) else { return Verdict::Foreign };
+    let ports = inner.transport().ports(frame, 0);
+    let flow = inner.flow(ports);
+    let Some(tunnel) = inner.tunnel(env, &flow) else { return Verdict::Foreign };
+    match decide(frame, env, tunnel, inner, &flow) {
         Ok(plan) => plan.carry_out(frame, env, tunnel),
         Err(reason) => refuse(env, tunnel, reason),
     }
 }
 
 /// All that is to be written.
-struct Plan {
-    inner: Ipv4,
+struct Plan<I> {
+    inner: I,
     clamp: mss::Clamp,
-    outer: [u32; 5],
+    outer: Outer,
+    ident: u16,
     hop: Hop,
     segments: u32,
 }
 
 #[inline(always)]
-fn decide(frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry, inner: Ipv4) -> Result<Plan, Reason> {
-    let segments = frame.segments();
-    check_inner(frame, &inner, segments)?;
-    if is_loop(tunnel, &inner) {
-        return Err(Reason::Loop);
+fn decide<I: Inner>(
+    frame: &mut impl Frame,
+    env: &impl Env,
+    tunnel: &TunnelEntry,
+    inner: I,
+    flow: &Flow,
+) -> Result<Plan<I>, Reason> {
+    if !tunnel.flags().carries(I::KIND) {
+        return Err(Reason::NotCarried);
     }
-    if segments == 1 && inner.total_len() > u32::from(tunnel.mtu()) {
+    let segments = frame.segments();
+    let room = if segments == 1 { frame.length() } else { u32::MAX };
+    match inner.flaw(room) {
+        None => {}
+        Some(Flaw::TtlZero) => return Err(Reason::TtlZero),
+        Some(Flaw::Version | Flaw::Length) => return Err(Reason::Malformed),
+    }
+    let clamp = clamp(frame, 0, tunnel, &inner);
+    check_ends(env, tunnel, I::KIND, flow)?;
+    let limit = inner.limit(frame, 0);
+    if tunnel.family() == Family::V6 && limit.is_reached() {
+        return Err(Reason::NestingLimit);
+    }
+    let inner_len = inner.total_len(frame.length());
+    if segments == 1 && inner_len > u32::from(tunnel.mtu()) {
         return Err(Reason::TooBig);
     }
     if env.forwards() {
-        check_forwardable(frame, 0, tunnel, &inner)?;
+        check_forwardable(frame, 0, tunnel, &inner, flow)?;
     }
-    let clamp = if tunnel.flags().clamp_tcp_mss {
-        mss::find(frame, 0, &inner, tunnel.mtu())
-    } else {
-        mss::Clamp::NONE
-    };
-    let outer_len = if segments == 1 { outer::total_len(&inner) } else { 0 };
-    let hop = env.route_outer(tunnel, outer::tos(tunnel, &inner), outer_len)?;
-    let ident = if outer::dont_fragment(tunnel, &inner) { 0 } else { env.next_ident(segments) };
-    let outer = outer::v4(tunnel, &inner, ident);
-    let inner = if env.forwards() { inner.with_ttl_decremented() } else { inner };
-    Ok(Plan { inner, clamp, outer, hop, segments })
+    let hash = inner.hash(flow);
+    let leaving = if env.forwards() { inner.with_ttl_decremented() } else { inner };
+    let outer = Outer::around(tunnel, &inner, inner_len, leaving.ttl(), limit, hash);
+    let length = if segments == 1 { outer.total_len() } else { 0 };
+    let hop = env.route_outer(tunnel, &outer, length)?;
+    let needs_ident = outer.family == Family::V4 && !outer.dont_fragment;
+    // An atomic datagram needs no identification (RFC 6864 4.1), and IPv6 has none.
+    let ident = if needs_ident { env.next_ident(segments) } else { 0 };
+    Ok(Plan { inner: leaving, clamp, outer, ident, hop, segments })
 }
 
-/// The inner header is one that can be carried at all.
+/// The packet is not one that has been here before, and is for somebody whom the tunnel is for.
 #[inline(always)]
-fn check_inner(frame: &impl Frame, inner: &Ipv4, segments: u32) -> Result<(), Reason> {
-    if inner.version() != 4 || inner.header_len() < ipv4::HEADER || inner.total_len() < inner.header_len() {
-        return Err(Reason::Malformed);
+fn check_ends(env: &impl Env, tunnel: &TunnelEntry, kind: Carried, flow: &Flow) -> Result<(), Reason> {
+    let is_ip = kind != Carried::Mpls;
+    if is_ip && inner::is_loop(tunnel, flow) {
+        return Err(Reason::Loop);
     }
-    if segments == 1 && inner.total_len() > frame.length() {
-        return Err(Reason::Malformed);
+    if is_ip && env.is_transit() && env.is_own(flow.family, flow.source) {
+        return Err(Reason::OwnSource);
     }
-    if inner.ttl() == 0 {
-        return Err(Reason::TtlZero);
+    let has_prefixes = tunnel.flags().allowed_inner;
+    if has_prefixes && !(is_ip && env.is_allowed(tunnel, flow.family, flow.destination)) {
+        return Err(Reason::NotAllowed);
     }
     Ok(())
 }
 
-/// RFC 2003 3.2: a packet from the tunnel's far end, or from its near end to its far end, has been here before.
-#[inline(always)]
-const fn is_loop(tunnel: &TunnelEntry, inner: &Ipv4) -> bool {
-    inner.source() == tunnel.remote()
-        || inner.source() == tunnel.local() && inner.destination() == tunnel.remote()
-}
-
-impl Plan {
+impl<I: Inner> Plan<I> {
     #[inline(always)]
     fn carry_out(self, frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry) -> Verdict {
         // Link padding goes first: the kernel trims no socket buffer that is marked as encapsulated.
         if self.segments == 1
-            && let Err(reason) = frame.trim(self.inner.total_len())
+            && let Err(reason) = frame.trim(self.outer.inner_len)
         {
             return refuse(env, tunnel, reason);
         }
-        if let Err(reason) = frame.push_front::<{ ipv4::HEADER }>() {
+        if let Err(reason) = frame.push_front(self.outer.header_len(), self.outer.family) {
             return refuse(env, tunnel, reason);
         }
-        if self.write(frame).is_none() {
+        if self.write(frame, tunnel).is_none() {
             return refuse(env, tunnel, Reason::Torn);
         }
-        env.count_sent(tunnel, self.segments, self.inner.total_len());
+        env.count_sent(tunnel, self.segments, self.outer.inner_len);
         Verdict::Forward(self.hop)
     }
 
     #[inline(always)]
-    fn write(&self, frame: &mut impl Frame) -> Option<()> {
-        frame.put_words(0, self.outer)?;
-        self.inner.write_edits(frame, ipv4::HEADER)?;
-        self.clamp.write(frame, ipv4::HEADER)?;
-        frame.put_link(&self.hop, ETHERTYPE_IPV4)
+    fn write(&self, frame: &mut impl Frame, tunnel: &TunnelEntry) -> Option<()> {
+        let header_len = self.outer.header_len();
+        self.outer.write(frame, tunnel, self.ident)?;
+        self.inner.write_edits(frame, header_len)?;
+        self.clamp.write(frame, header_len)?;
+        frame.put_link(&self.hop, self.outer.family.ethertype())
     }
 }

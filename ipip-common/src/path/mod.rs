@@ -8,12 +8,9 @@ pub mod encap;
 
 use crate::{
     abi::{Action, Reason, TunnelEntry},
-    env::{Env, Ports},
+    env::Env,
     frame::Frame,
-    packet::{
-        PROTOCOL_TCP, PROTOCOL_UDP, checksum,
-        ipv4::{self, Ipv4},
-    },
+    packet::{flow::Flow, inner::Inner, mss},
     verdict::Verdict,
 };
 
@@ -22,63 +19,39 @@ use crate::{
 fn refuse(env: &impl Env, tunnel: &TunnelEntry, reason: Reason) -> Verdict {
     env.count_refused(tunnel, reason);
     match reason.action() {
-        Action::Pass => Verdict::Pass(reason),
         Action::Drop => Verdict::Drop(reason),
+        Action::Pass | Action::Note => Verdict::Pass(reason),
     }
-}
-
-/// Ports for routing rules and multipath, zero where the packet has none.
-#[inline(always)]
-fn ports(frame: &impl Frame, at: u32, inner: &Ipv4) -> Ports {
-    let has_ports = matches!(inner.protocol(), PROTOCOL_TCP | PROTOCOL_UDP)
-        && !inner.is_fragment()
-        && inner.header_len() == 20;
-    if !has_ports {
-        return Ports::default();
-    }
-    let Some([both]) = frame.words::<1>(at.wrapping_add(20)) else { return Ports::default() };
-    Ports { source: (both >> 16) as u16, destination: (both & 0xffff) as u16 }
-}
-
-/// Whether the sender left the transport checksum to an offload: the field then holds the pseudo-header's sum
-/// alone. One good packet in 65,536 looks the same, and only loses speed.
-#[inline(always)]
-fn has_partial_checksum(frame: &impl Frame, at: u32, inner: &Ipv4) -> bool {
-    let field_at: u32 = match inner.protocol() {
-        PROTOCOL_TCP => 16,
-        PROTOCOL_UDP => 6,
-        _ => return false,
-    };
-    let header = inner.header_len();
-    let Some(field) = frame.half(at.wrapping_add(header).wrapping_add(field_at)) else { return false };
-    let length = inner.total_len().wrapping_sub(header);
-    let sum = checksum::pseudo_header_sum(inner.source(), inner.destination(), inner.protocol(), length);
-    field == checksum::fold(sum)
 }
 
 /// The inner packet at `at` needs nothing that only the host's stack can do for a forwarded packet.
 #[inline(always)]
-fn check_forwardable(frame: &impl Frame, at: u32, tunnel: &TunnelEntry, inner: &Ipv4) -> Result<(), Reason> {
+fn check_forwardable<I: Inner>(
+    frame: &impl Frame,
+    at: u32,
+    tunnel: &TunnelEntry,
+    inner: &I,
+    flow: &Flow,
+) -> Result<(), Reason> {
     if !tunnel.flags().allow_fast_path {
         return Err(Reason::FastPathOff);
     }
-    if inner.header_len() > ipv4::HEADER {
-        return Err(Reason::Options);
+    if let Some(reason) = inner.needs_stack() {
+        return Err(reason);
     }
-    if inner.is_fragment() {
-        return Err(Reason::Fragment);
-    }
-    if inner.ttl() == 1 {
-        return Err(Reason::TtlExpired);
-    }
-    if inner.has_martian_source() {
-        return Err(Reason::Martian);
-    }
-    if !inner.checksum_is_right() {
-        return Err(Reason::Malformed);
-    }
-    if has_partial_checksum(frame, at, inner) {
+    if inner.transport().has_partial_checksum(frame, at, flow) {
         return Err(Reason::PartialChecksum);
     }
     Ok(())
+}
+
+/// The clamp that the inner packet at `at` needs. The paths ask for it before all that has many outcomes: the kernel's
+/// verifier walks through the options once for each of them.
+#[inline(always)]
+fn clamp<I: Inner>(frame: &mut impl Frame, at: u32, tunnel: &TunnelEntry, inner: &I) -> mss::Clamp {
+    if tunnel.flags().clamp_tcp_mss {
+        mss::find(frame, at, &inner.transport(), tunnel.mtu())
+    } else {
+        mss::Clamp::NONE
+    }
 }

@@ -224,7 +224,7 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
 fn check_pinned(pins: &Pins) -> Result<(), Failure> {
     let shapes = [
         (map::TUNNELS, 4, size_of::<TunnelEntry>(), MAX_TUNNELS),
-        (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS),
+        (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS * 3),
         (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
         (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
     ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ipip_common::abi::{Ipv4Tunnel, MAX_TUNNELS, Port, TunnelEntry};
+use ipip_common::abi::{MAX_TUNNELS, Port, TunnelConfig, TunnelEntry};
 use tokio::task::JoinHandle;
 
 use super::{Engine, by_index, by_name};
@@ -32,7 +32,7 @@ pub(super) struct Installed {
     pub(super) left_over: Arc<AtomicU64>,
     tun: Arc<Tun>,
     drain: JoinHandle<()>,
-    entry: Option<Ipv4Tunnel>,
+    entry: Option<TunnelConfig>,
     carrier: Option<bool>,
 }
 
@@ -225,22 +225,22 @@ impl Engine {
         (facts, reason)
     }
 
-    /// Writes entry and peer where they changed: the entry before the peer that leads to it.
+    /// Writes entry and peers where they changed: the entry before the peers that lead to it.
     fn follow_entry(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Result<(), Failure> {
         let wanted = lower::lower(tunnel, id, ifindex, facts);
         let installed = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref());
         if installed.is_some_and(|installed| installed.entry == wanted && wanted.is_some()) {
             return Ok(());
         }
-        let peer = wanted.as_ref().and_then(lower::peer);
+        let peers = wanted.as_ref().map(lower::peers).unwrap_or_default();
         if let Some(entry) = &wanted {
-            self.kernel.set_tunnel(&TunnelEntry::v4(entry))?;
+            self.kernel.set_tunnel(&TunnelEntry::new(entry))?;
         }
-        if let Some(peer) = &peer {
+        for peer in &peers {
             self.kernel.set_peer(peer, id)?;
         }
         for (other, owner) in self.kernel.peers() {
-            if owner == id && Some(other) != peer {
+            if owner == id && !peers.contains(&other) {
                 self.kernel.clear_peer(&other)?;
             }
         }

@@ -5,13 +5,16 @@ use core::ffi::c_void;
 use aya_ebpf::{
     bindings::{
         BPF_FIB_LKUP_RET_FRAG_NEEDED, BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NO_NEIGH,
-        BPF_FIB_LKUP_RET_NOT_FWDED, BPF_FIB_LKUP_RET_SUCCESS,
+        BPF_FIB_LKUP_RET_NOT_FWDED, BPF_FIB_LKUP_RET_SUCCESS, BPF_FIB_LOOKUP_DIRECT, BPF_FIB_LOOKUP_OUTPUT,
     },
     helpers::generated::bpf_fib_lookup,
 };
-use ipip_common::{env::Ports, packet::ipv4::Ipv4};
+use ipip_common::{
+    abi::{Family, LabelEntry},
+    packet::flow::{Flow, Ports},
+    verdict::Link,
+};
 
-const AF_INET: u64 = 2;
 /// Interface index of the loopback device: where the host's own packets come from, for routing rules.
 const LOOPBACK: u32 = 1;
 
@@ -22,7 +25,7 @@ struct Request([u64; 8]);
 /// What the kernel says of a packet.
 pub(crate) enum Answer {
     /// Routed, and the neighbour is known.
-    Known { ifindex: u32, destination: [u8; 6], source: [u8; 6] },
+    Known { ifindex: u32, link: Link },
     /// Routed, but the neighbour is not known (a device without neighbours never has one).
     Routed { ifindex: u32 },
     /// Routed, but larger than the route's MTU.
@@ -37,17 +40,23 @@ pub(crate) enum Answer {
 
 impl Request {
     #[inline(always)]
-    fn new(ifindex: u32, header: &Ipv4, ports: Ports, length: u32) -> Self {
-        let first = AF_INET
-            | u64::from(header.protocol()) << 8
-            | u64::from(ports.source.to_be()) << 16
-            | u64::from(ports.destination.to_be()) << 32
+    fn new(ifindex: u32, flow: &Flow, label: u32, length: u32) -> Self {
+        let first = flow.family as u64
+            | u64::from(flow.protocol) << 8
+            | u64::from(flow.ports.source.to_be()) << 16
+            | u64::from(flow.ports.destination.to_be()) << 32
             | u64::from(length as u16) << 48;
-        let second = u64::from(ifindex) | u64::from(header.tos()) << 32;
-        let (source, destination) = (header.source().to_be(), header.destination().to_be());
-        // The last three words are the kernel's to write for an IPv4 lookup, and the helper only asks that they are
-        // set. With zeros there, LLVM would clear them by a call to memset.
-        Self([first, second, u64::from(source), 0, u64::from(destination), second, second, second])
+        // An IPv4 ToS byte, or the IPv6 traffic class and flow label as they stand in the header.
+        let class = match flow.family {
+            Family::V4 => u32::from(flow.tos),
+            Family::V6 => (u32::from(flow.tos) << 20 | label).to_be(),
+        };
+        let second = u64::from(ifindex) | u64::from(class) << 32;
+        let [a, b] = address(flow.family, flow.source);
+        let [c, d] = address(flow.family, flow.destination);
+        // The last two words are the kernel's to write, and the helper only asks that they are set. With zeros there,
+        // LLVM would clear them by a call to memset.
+        Self([first, second, a, b, c, d, second, second])
     }
 
     #[inline(always)]
@@ -55,19 +64,42 @@ impl Request {
         self.0[1] as u32
     }
 
-    /// Bytes 58 to 63: the neighbour's address.
+    /// The addresses of the neighbour, bytes 58 to 63, and of the interface itself, bytes 52 to 57.
     #[inline(always)]
-    fn destination(&self) -> [u8; 6] {
-        let [_, _, a, b, c, d, e, f] = self.0[7].to_ne_bytes();
-        [a, b, c, d, e, f]
+    fn link(&self) -> Link {
+        let (first, last) = (u64::from_be(self.0[6]), u64::from_be(self.0[7]));
+        let source_end = last >> 48;
+        Link::from_words([
+            (last >> 16) as u32,
+            (last << 16) as u32 | (first >> 16) as u32 & 0xffff,
+            (first << 16) as u32 | source_end as u32,
+        ])
     }
+}
 
-    /// Bytes 52 to 57: the interface's own address.
-    #[inline(always)]
-    fn source(&self) -> [u8; 6] {
-        let [_, _, _, _, a, b, c, d] = self.0[6].to_ne_bytes();
-        let [e, f, _, _, _, _, _, _] = self.0[7].to_ne_bytes();
-        [a, b, c, d, e, f]
+/// An address as the request has it: in wire order. What follows an IPv4 address is not looked at.
+#[inline(always)]
+fn address(family: Family, [a, b, c, d]: [u32; 4]) -> [u64; 2] {
+    let first = u64::from(a.to_be());
+    match family {
+        Family::V4 => [first, first],
+        Family::V6 => [first | u64::from(b.to_be()) << 32, u64::from(c.to_be()) | u64::from(d.to_be()) << 32],
+    }
+}
+
+/// # Safety
+/// `ctx` is the context of the running program.
+#[inline(always)]
+unsafe fn ask(ctx: *mut c_void, mut request: Request, flags: u32) -> Answer {
+    // SAFETY: the caller vouches for ctx; the request is as long as the kernel's structure.
+    let code = unsafe { bpf_fib_lookup(ctx, (&raw mut request).cast(), size_of::<Request>() as i32, flags) };
+    match u32::try_from(code) {
+        Ok(BPF_FIB_LKUP_RET_SUCCESS) => Answer::Known { ifindex: request.ifindex(), link: request.link() },
+        Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => Answer::Routed { ifindex: request.ifindex() },
+        Ok(BPF_FIB_LKUP_RET_FRAG_NEEDED) => Answer::TooBig,
+        Ok(BPF_FIB_LKUP_RET_NOT_FWDED) => Answer::NotForwarded,
+        Ok(BPF_FIB_LKUP_RET_FWD_DISABLED) => Answer::Disabled,
+        Ok(_) | Err(_) => Answer::None,
     }
 }
 
@@ -77,36 +109,37 @@ impl Request {
 /// # Safety
 /// `ctx` is the context of the running program.
 #[inline(always)]
-pub(crate) unsafe fn route(
-    ctx: *mut c_void,
-    ifindex: u32,
-    header: &Ipv4,
-    ports: Ports,
-    length: u32,
-) -> Answer {
-    let mut request = Request::new(ifindex, header, ports, length);
-    // SAFETY: the caller vouches for ctx; the request is as long as the kernel's structure.
-    let code = unsafe { bpf_fib_lookup(ctx, (&raw mut request).cast(), size_of::<Request>() as i32, 0) };
-    match u32::try_from(code) {
-        Ok(BPF_FIB_LKUP_RET_SUCCESS) => Answer::Known {
-            ifindex: request.ifindex(),
-            destination: request.destination(),
-            source: request.source(),
-        },
-        Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => Answer::Routed { ifindex: request.ifindex() },
-        Ok(BPF_FIB_LKUP_RET_FRAG_NEEDED) => Answer::TooBig,
-        Ok(BPF_FIB_LKUP_RET_NOT_FWDED) => Answer::NotForwarded,
-        Ok(BPF_FIB_LKUP_RET_FWD_DISABLED) => Answer::Disabled,
-        Ok(_) | Err(_) => Answer::None,
-    }
+pub(crate) unsafe fn route(ctx: *mut c_void, ifindex: u32, flow: &Flow, length: u32) -> Answer {
+    // SAFETY: as the caller says.
+    unsafe { ask(ctx, Request::new(ifindex, flow, 0, length), 0) }
 }
 
-/// The route of a packet that this host itself sends (an outer packet).
+/// The route of a packet that this host itself sends (an outer packet), with its flow label.
 ///
 /// # Safety
 /// `ctx` is the context of the running program.
 #[inline(always)]
-pub(crate) unsafe fn route_own(ctx: *mut c_void, header: &Ipv4, length: u32) -> Answer {
+pub(crate) unsafe fn route_own(ctx: *mut c_void, flow: &Flow, label: u32, length: u32) -> Answer {
     // SAFETY: as the caller says.
-    unsafe { route(ctx, LOOPBACK, header, Ports::default(), length) }
+    unsafe { ask(ctx, Request::new(LOOPBACK, flow, label, length), 0) }
+}
+
+/// The way to the neighbour that a label leads to. Routing rules have no say: the label route names the interface.
+///
+/// # Safety
+/// `ctx` is the context of the running program.
+#[inline(always)]
+pub(crate) unsafe fn neighbour(ctx: *mut c_void, entry: &LabelEntry, length: u32) -> Answer {
+    let flow = Flow {
+        family: entry.family(),
+        // Not looked at: no rule has a say. Zeros would be cleared by a call to memset.
+        source: entry.via(),
+        destination: entry.via(),
+        protocol: 0,
+        tos: 0,
+        ports: Ports::default(),
+    };
+    let request = Request::new(entry.ifindex(), &flow, 0, length);
+    // SAFETY: as the caller says.
+    unsafe { ask(ctx, request, BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_OUTPUT) }
 }

@@ -1,5 +1,7 @@
 //! Packet memory between `data` and `data_end`, read and written in words.
 
+use core::arch::asm;
+
 /// The directly accessible part of a packet, from its network header on.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
@@ -11,6 +13,32 @@ pub(crate) struct Memory {
 const FARTHEST: u32 = 0xff;
 
 impl Memory {
+    /// What lies between two fields of the context: the bytes at `DATA` and `END` in it.
+    ///
+    /// The fields are 32 bits wide and the verifier makes pointers of them. Where Rust widens them, LLVM likes to do so
+    /// behind a branch, by shifts that the verifier refuses ("pointer arithmetic on `pkt_end` prohibited").
+    ///
+    /// # Safety
+    /// `ctx` is the context of the running program.
+    #[inline(always)]
+    pub(crate) unsafe fn between<T, const DATA: usize, const END: usize>(ctx: *const T) -> Self {
+        let (start, end);
+        // SAFETY: two loads from the context, which the caller vouches for.
+        unsafe {
+            asm!(
+                "{start} = *(u32 *)({ctx} + {data})",
+                "{end} = *(u32 *)({ctx} + {data_end})",
+                ctx = in(reg) ctx,
+                start = out(reg) start,
+                end = lateout(reg) end,
+                data = const DATA,
+                data_end = const END,
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+        Self { start, end }
+    }
+
     /// Where `T` stands at `at`, if all of it is there.
     #[inline(always)]
     fn place<T>(self, at: u32) -> Option<*mut T> {

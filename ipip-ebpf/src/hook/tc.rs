@@ -1,21 +1,24 @@
 //! TC: a socket buffer, which may be a segmentation-offload packet of up to 64 KiB.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_INGRESS, TC_ACT_SHOT,
-        TC_ACT_UNSPEC, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC,
+        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::generated::{
         bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_head,
-        bpf_skb_change_tail, bpf_skb_pull_data,
+        bpf_skb_change_proto, bpf_skb_change_tail, bpf_skb_pull_data, bpf_skb_vlan_pop, bpf_skb_vlan_push,
     },
     programs::TcContext,
 };
 use ipip_common::{
-    abi::Reason,
+    abi::{Carried, Family, Reason},
     frame::Frame,
-    verdict::{Hop, Verdict},
+    verdict::{Hop, Verdict, Way},
 };
 
 use super::memory::Memory;
@@ -45,7 +48,7 @@ pub(crate) fn start_port(ctx: &TcContext) -> Option<(TcFrame, TcEnv)> {
     if kind != PACKET_HOST || tagged != 0 {
         return None;
     }
-    Some((TcFrame { skb, link_header: ETHERNET }, TcEnv::new(skb.cast(), ifindex)))
+    Some((TcFrame { skb, link_header: ETHERNET }, TcEnv::new(skb.cast(), ifindex, true)))
 }
 
 /// A packet that the host's stack sends into a tunnel.
@@ -53,9 +56,9 @@ pub(crate) fn start_port(ctx: &TcContext) -> Option<(TcFrame, TcEnv)> {
 pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is valid for the program's whole run.
-    let ifindex = unsafe { (*skb).ifindex };
+    let (ifindex, came_from) = unsafe { ((*skb).ifindex, (*skb).ingress_ifindex) };
     let link_header = if maps::TUNNEL_LINK_HEADER.load() == 0 { 0 } else { ETHERNET };
-    (TcFrame { skb, link_header }, TcEnv::new(skb.cast(), ifindex))
+    (TcFrame { skb, link_header }, TcEnv::new(skb.cast(), ifindex, came_from != 0))
 }
 
 /// Carries out a verdict.
@@ -63,15 +66,15 @@ pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
 pub(crate) fn finish(verdict: Verdict) -> i32 {
     match verdict {
         Verdict::Foreign | Verdict::Pass(_) => NEXT,
-        Verdict::Drop(_) | Verdict::Forward(Hop::Wire { .. }) => TC_ACT_SHOT,
-        Verdict::Forward(Hop::Neighbour { ifindex }) => {
-            // SAFETY: without parameters the helper resolves the next hop of the packet's own destination.
-            unsafe { bpf_redirect_neigh(ifindex, core::ptr::null_mut(), 0, 0) as i32 }
-        }
-        Verdict::Forward(Hop::Stack { ifindex }) => {
+        Verdict::Drop(_) => TC_ACT_SHOT,
+        Verdict::Forward(hop) => match hop.way {
             // SAFETY: the helper takes plain numbers.
-            unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
-        }
+            Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as i32 },
+            // SAFETY: without parameters the helper resolves the next hop of the packet's own destination.
+            Way::Neighbour => unsafe { bpf_redirect_neigh(hop.ifindex, core::ptr::null_mut(), 0, 0) as i32 },
+            // SAFETY: the helper takes plain numbers.
+            Way::Stack => unsafe { bpf_redirect(hop.ifindex, u64::from(BPF_F_INGRESS)) as i32 },
+        },
     }
 }
 
@@ -79,8 +82,10 @@ impl TcFrame {
     /// The linear part of the packet from its network header on.
     #[inline(always)]
     fn network(&self) -> Memory {
+        const DATA: usize = offset_of!(__sk_buff, data);
+        const END: usize = offset_of!(__sk_buff, data_end);
         // SAFETY: the context is valid. Read anew each time, because every change of the packet moves both ends.
-        let (start, end) = unsafe { ((*self.skb).data as usize, (*self.skb).data_end as usize) };
+        let Memory { start, end } = unsafe { Memory::between::<_, DATA, END>(self.skb) };
         Memory { start: start + self.link_header as usize, end }
     }
 
@@ -90,6 +95,105 @@ impl TcFrame {
         // SAFETY: the context is valid.
         let code = unsafe { bpf_skb_adjust_room(self.skb, by, BPF_ADJ_ROOM_MAC, flags) };
         if code == 0 { Ok(()) } else { Err(Reason::NoRoom) }
+    }
+}
+
+/// Steps of `push_front` and `pull_front`.
+impl TcFrame {
+    /// What the tunnel interface sends has no Ethernet header, which the way on needs.
+    #[inline(always)]
+    fn push_link(&mut self) -> Result<(), Reason> {
+        if self.link_header == 0 {
+            // SAFETY: the context is valid.
+            if unsafe { bpf_skb_change_head(self.skb, ETHERNET, 0) } != 0 {
+                return Err(Reason::Torn);
+            }
+            self.link_header = ETHERNET;
+        }
+        Ok(())
+    }
+
+    /// `bpf_skb_adjust_room` knows IP only. In front of labels the room for both headers is made at once, and the
+    /// Ethernet header, if there is one, moves along.
+    #[inline(always)]
+    fn push_front_of_labels(&mut self, bytes: u32) -> Result<(), Reason> {
+        if self.segments() > 1 {
+            return Err(Reason::NoRoom);
+        }
+        let room = bytes.wrapping_add(ETHERNET).wrapping_sub(self.link_header);
+        // SAFETY: the context is valid.
+        if unsafe { bpf_skb_change_head(self.skb, room, 0) } != 0 {
+            return Err(Reason::NoRoom);
+        }
+        self.link_header = ETHERNET;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn shrink(&mut self, bytes: u32, flags: u32) -> Result<(), Reason> {
+        self.adjust_room((bytes as i32).wrapping_neg(), flags)
+    }
+
+    /// Takes an IPv6 header away from an IPv4 packet. Linux before 6.3 has no flag for it: the header becomes an IPv4
+    /// one first, which is 20 bytes shorter.
+    #[inline(always)]
+    fn shrink_to_v4(&mut self, bytes: u32) -> Result<(), Reason> {
+        if self.shrink(bytes, BPF_F_ADJ_ROOM_DECAP_L3_IPV4).is_ok() {
+            return Ok(());
+        }
+        self.change_protocol(Carried::Ipv4)?;
+        self.shrink(bytes.wrapping_sub(20), 0).map_err(|_| Reason::Torn)
+    }
+
+    /// The other way round.
+    #[inline(always)]
+    fn shrink_to_v6(&mut self, bytes: u32) -> Result<(), Reason> {
+        if self.shrink(bytes, BPF_F_ADJ_ROOM_DECAP_L3_IPV6).is_ok() {
+            return Ok(());
+        }
+        self.change_protocol(Carried::Ipv6)?;
+        self.shrink(bytes.wrapping_add(20), 0).map_err(|_| Reason::Torn)
+    }
+
+    #[inline(always)]
+    fn change_protocol(&mut self, to: Carried) -> Result<(), Reason> {
+        // SAFETY: the context is valid.
+        let code = unsafe { bpf_skb_change_proto(self.skb, to.ethertype().to_be(), 0) };
+        if code == 0 { Ok(()) } else { Err(Reason::NoRoom) }
+    }
+
+    /// Makes the kernel see labels behind the Ethernet header. Nothing sets a buffer's protocol to any value, but a
+    /// VLAN tag that leaves the packet's bytes sets it to what stood behind the tag: so two are pushed (the first moves
+    /// from the buffer into the bytes when the second comes) and popped again.
+    #[inline(always)]
+    fn become_labelled(&mut self) -> Result<(), Reason> {
+        const TAG_PROTOCOL: u16 = 0x8100;
+        self.put_ethertype(Carried::Mpls.ethertype()).ok_or(Reason::Torn)?;
+        for _ in 0..2 {
+            // SAFETY: the context is valid.
+            if unsafe { bpf_skb_vlan_push(self.skb, TAG_PROTOCOL.to_be(), 1) } != 0 {
+                return Err(Reason::Torn);
+            }
+        }
+        for _ in 0..2 {
+            // SAFETY: the context is valid.
+            if unsafe { bpf_skb_vlan_pop(self.skb) } != 0 {
+                return Err(Reason::Torn);
+            }
+        }
+        Ok(())
+    }
+
+    /// The Ethernet header.
+    #[inline(always)]
+    fn link(&self) -> Memory {
+        let network = self.network();
+        Memory { start: network.start - ETHERNET as usize, end: network.end }
+    }
+
+    #[inline(always)]
+    fn put_ethertype(&self, ethertype: u16) -> Option<()> {
+        self.link().write(12, ethertype.to_be())
     }
 }
 
@@ -171,41 +275,52 @@ impl Frame for TcFrame {
     }
 
     #[inline(always)]
-    fn push_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        if self.adjust_room(N as i32, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4).is_err() {
+    fn push_front(&mut self, bytes: u32, family: Family) -> Result<(), Reason> {
+        if self.ethertype() == Carried::Mpls.ethertype() {
+            return self.push_front_of_labels(bytes);
+        }
+        let mark = match family {
+            Family::V4 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+            Family::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+        };
+        if self.adjust_room(bytes as i32, mark).is_err() {
             // A packet that is already another tunnel's cannot be marked as encapsulated twice. Without
-            // segmentation to come nothing depends on the mark.
+            // segmentation to come nothing depends on the mark, but for the protocol that goes with it.
             if self.segments() > 1 {
                 return Err(Reason::NoRoom);
             }
-            self.adjust_room(N as i32, 0)?;
+            self.adjust_room(bytes as i32, 0)?;
         }
-        if self.link_header == 0 {
-            // SAFETY: the context is valid.
-            if unsafe { bpf_skb_change_head(self.skb, ETHERNET, 0) } != 0 {
-                return Err(Reason::Torn);
-            }
-            self.link_header = ETHERNET;
-        }
-        Ok(())
+        self.push_link()
     }
 
     #[inline(always)]
-    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        self.adjust_room((N as i32).wrapping_neg(), 0)
+    fn pull_front(&mut self, bytes: u32, family: Family, inner: Carried) -> Result<(), Reason> {
+        match (family, inner) {
+            (Family::V4, Carried::Ipv4) | (Family::V6, Carried::Ipv6) => self.shrink(bytes, 0),
+            (Family::V4, Carried::Ipv6) => self.shrink_to_v6(bytes),
+            (Family::V6, Carried::Ipv4) => self.shrink_to_v4(bytes),
+            (Family::V4, Carried::Mpls) => {
+                self.shrink(bytes, 0)?;
+                self.become_labelled()
+            }
+            (Family::V6, Carried::Mpls) => {
+                self.shrink_to_v4(bytes)?;
+                self.become_labelled()
+            }
+        }
     }
 
     #[inline(always)]
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()> {
-        match hop {
+        match hop.way {
             // The kernel fills in the addresses; until then they are the zeros of `bpf_skb_change_head`.
-            Hop::Neighbour { .. } => {
-                let network = self.network();
-                let link = Memory { start: network.start - ETHERNET as usize, end: network.end };
-                link.write(12, ethertype.to_be())
+            Way::Neighbour => self.put_ethertype(ethertype),
+            Way::Stack => Some(()),
+            Way::Wire => {
+                self.link().put_words(0, hop.link.words())?;
+                self.put_ethertype(ethertype)
             }
-            Hop::Stack { .. } => Some(()),
-            Hop::Wire { .. } => None,
         }
     }
 }

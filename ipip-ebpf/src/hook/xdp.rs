@@ -1,5 +1,7 @@
 //! XDP: a frame with its Ethernet header, straight from the driver.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{xdp_action, xdp_md},
@@ -7,10 +9,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use ipip_common::{
-    abi::Reason,
+    abi::{Carried, Family, Reason},
     frame::Frame,
     packet::checksum,
-    verdict::{Hop, Verdict},
+    verdict::{Hop, Verdict, Way},
 };
 
 use super::memory::Memory;
@@ -45,11 +47,9 @@ pub(crate) fn start(ctx: &XdpContext) -> Option<(XdpFrame, XdpEnv)> {
 pub(crate) fn finish(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Foreign | Verdict::Pass(_) => PASS,
-        Verdict::Drop(_) | Verdict::Forward(Hop::Neighbour { .. } | Hop::Stack { .. }) => {
-            xdp_action::XDP_DROP
-        }
         // SAFETY: the helper takes plain numbers.
-        Verdict::Forward(Hop::Wire { ifindex, .. }) => unsafe { bpf_redirect(ifindex, 0) as u32 },
+        Verdict::Forward(hop) if hop.way == Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as u32 },
+        Verdict::Drop(_) | Verdict::Forward(_) => xdp_action::XDP_DROP,
     }
 }
 
@@ -57,10 +57,11 @@ impl XdpFrame {
     /// The frame from its Ethernet header on.
     #[inline(always)]
     fn link(&self) -> Memory {
+        const DATA: usize = offset_of!(xdp_md, data);
+        const END: usize = offset_of!(xdp_md, data_end);
         // SAFETY: the context is valid for the program's whole run. Read anew each time, because moving the
         // head or tail moves both ends.
-        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
-        Memory { start, end }
+        unsafe { Memory::between::<_, DATA, END>(self.ctx) }
     }
 
     /// The frame from its network header on.
@@ -141,24 +142,22 @@ impl Frame for XdpFrame {
     }
 
     #[inline(always)]
-    fn push_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        self.move_head((N as i32).wrapping_neg())
+    fn push_front(&mut self, bytes: u32, _family: Family) -> Result<(), Reason> {
+        self.move_head((bytes as i32).wrapping_neg())
     }
 
     #[inline(always)]
-    fn pull_front<const N: u32>(&mut self) -> Result<(), Reason> {
-        self.move_head(N as i32)
+    fn pull_front(&mut self, bytes: u32, _family: Family, _inner: Carried) -> Result<(), Reason> {
+        self.move_head(bytes as i32)
     }
 
     #[inline(always)]
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()> {
-        let Hop::Wire { destination: [a, b, c, d, e, f], source: [g, h, i, j, k, l], .. } = *hop else {
+        if hop.way != Way::Wire {
             return None;
-        };
+        }
         let link = self.link();
-        link.write(0, u32::from_ne_bytes([a, b, c, d]))?;
-        link.write(4, u32::from_ne_bytes([e, f, g, h]))?;
-        link.write(8, u32::from_ne_bytes([i, j, k, l]))?;
+        link.put_words(0, hop.link.words())?;
         link.write(12, ethertype.to_be())
     }
 }

@@ -17,6 +17,8 @@ const FIGURE_4: [(u8, [Option<u8>; 4]); 4] = [
     (ECT1, [Some(ECT1), Some(ECT1), Some(ECT1), Some(CE)]),
     (CE, [Some(CE), Some(CE), Some(CE), Some(CE)]),
 ];
+/// The cells with exclamation marks where the packet lives, which are counted.
+const MARKED: [(u8, u8); 4] = [(NOT_ECT, ECT0), (NOT_ECT, ECT1), (ECT1, ECT0), (CE, ECT1)];
 const COLUMNS: [u8; 4] = [NOT_ECT, ECT0, ECT1, CE];
 /// Some DSCP, to see that it stays.
 const DSCP: u8 = 18 << 2;
@@ -42,11 +44,15 @@ fn figure_3(field: u8) -> Case {
 
 fn figure_4() -> Vec<Case> {
     let cell = |inner_field: u8, outer_field: u8, expected: Option<u8>| {
-        let title = format!("E2 inner {}, outer {}", name(inner_field), name(outer_field));
+        let title = format!("E2 E3 inner {}, outer {}", name(inner_field), name(outer_field));
         let inner = reply(b"mark").with(|inner| inner.tos = DSCP | inner_field);
         let outer = arriving(&inner).with(|outer| outer.tos = 10 << 2 | outer_field);
         match expected {
-            Some(field) => decapsulated(&title, &outer, &inner.with(|inner| inner.tos = DSCP | field)),
+            Some(field) => {
+                decapsulated(&title, &outer, &inner.with(|inner| inner.tos = DSCP | field)).with(|case| {
+                    case.note = MARKED.contains(&(inner_field, outer_field)).then_some(Reason::OddEcn);
+                })
+            }
             None => Case::decap(&title, &outer.bytes()).both(&Expected::Drop(Reason::BadEcn)),
         }
     };

@@ -1,0 +1,175 @@
+//! A labelled packet (RFC 3032): its label stack, and what of the IP packet underneath a tunnel needs to know.
+
+use super::{
+    cursor,
+    flow::{Flow, Ports, mix},
+    inner::Transport,
+    ipv4::Ipv4,
+    ipv6::{self, Ipv6},
+};
+use crate::{abi::Family, frame::Frame};
+
+/// Bytes of a label stack entry.
+pub const ENTRY: u32 = 4;
+/// Entries of a stack that is looked through. Below more of them the packet is carried as it is.
+const DEEPEST: u32 = 4;
+/// All ones above the bytes of the deepest stack.
+const LONGEST_STACK: u32 = 0x1f;
+const BOTTOM_OF_STACK: u32 = 0x100;
+const LABEL_SHIFT: u32 = 12;
+/// The three traffic class bits (RFC 5462).
+const CLASS: u32 = 0xe00;
+
+/// A label stack in host order, with the packet underneath.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mpls {
+    top: u32,
+    hash: u32,
+    stack_len: u32,
+    /// Bytes underneath the stack, 0 where they are not IP.
+    payload_len: u32,
+    flow: Flow,
+    transport: Transport,
+}
+
+impl Mpls {
+    /// Reads the stack at `at`.
+    #[inline(always)]
+    pub fn read(frame: &mut impl Frame, at: u32) -> Option<Self> {
+        frame.pull(at.wrapping_add(ENTRY));
+        let [top] = frame.words::<1>(at)?;
+        let mut stack_len = ENTRY;
+        let mut entry = top;
+        let mut hash = mix(0, top >> LABEL_SHIFT);
+        let mut depth = 1;
+        while depth < DEEPEST && entry & BOTTOM_OF_STACK == 0 {
+            frame.pull(at.wrapping_add(stack_len).wrapping_add(ENTRY));
+            let [next] = frame.words::<1>(at.wrapping_add(stack_len))?;
+            entry = next;
+            hash = mix(hash, entry >> LABEL_SHIFT);
+            stack_len = stack_len.wrapping_add(ENTRY);
+            depth = u32::wrapping_add(depth, 1);
+        }
+        stack_len = cursor::forget(stack_len, top) & LONGEST_STACK;
+        let stack = Self {
+            top,
+            hash,
+            stack_len,
+            payload_len: 0,
+            flow: Flow {
+                family: Family::V4,
+                source: [0; 4],
+                destination: [0; 4],
+                protocol: 0,
+                tos: 0,
+                ports: Ports::default(),
+            },
+            transport: Transport::NONE,
+        };
+        if entry & BOTTOM_OF_STACK == 0 {
+            return Some(stack);
+        }
+        Some(stack.with_payload(frame, at.wrapping_add(stack_len)))
+    }
+
+    /// Looks at the packet underneath, at `at`: nothing says what it is but its first bits (RFC 4928 3).
+    #[inline(always)]
+    fn with_payload(mut self, frame: &mut impl Frame, at: u32) -> Self {
+        frame.pull(at.wrapping_add(ipv6::HEADER));
+        let Some(first) = frame.byte(at) else { return self };
+        if first >> 4 == 4 {
+            let Some(header) = Ipv4::read(frame, at) else { return self };
+            if header.header_len() < super::ipv4::HEADER || header.total_len() < header.header_len() {
+                return self;
+            }
+            self.payload_len = header.total_len();
+            self.transport = Transport::of_ipv4(&header);
+            self.flow = header.flow(self.transport.ports(frame, at));
+        } else if first >> 4 == 6 {
+            let Some(header) = Ipv6::read(frame, at) else { return self };
+            self.payload_len = header.payload_len().wrapping_add(ipv6::HEADER);
+            self.transport = Transport::of_ipv6(&header);
+            self.flow = header.flow(self.transport.ports(frame, at));
+        }
+        self.transport = self.transport.behind(self.stack_len);
+        self
+    }
+
+    /// The top label.
+    #[must_use]
+    #[inline(always)]
+    pub const fn label(&self) -> u32 {
+        self.top >> LABEL_SHIFT
+    }
+
+    /// The top entry's TTL.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ttl(&self) -> u8 {
+        (self.top & 0xff) as u8
+    }
+
+    /// The traffic class as a class selector (RFC 2474 4.2.2, RFC 5462 2.1): its three bits above, and no ECN.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tos(&self) -> u8 {
+        ((self.top & CLASS) >> 4) as u8
+    }
+
+    /// Bytes of the label stack, as far as it was looked through.
+    #[must_use]
+    #[inline(always)]
+    pub const fn stack_len(&self) -> u32 {
+        self.stack_len
+    }
+
+    /// Bytes of the IP packet underneath; 0 where it is none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn payload_len(&self) -> u32 {
+        self.payload_len
+    }
+
+    /// The flow of the IP packet underneath.
+    #[must_use]
+    #[inline(always)]
+    pub const fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The transport header of the IP packet underneath.
+    #[must_use]
+    #[inline(always)]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// A number for the flow: the labels and, where it is IP, the packet underneath.
+    #[must_use]
+    #[inline(always)]
+    pub const fn hash(&self) -> u32 {
+        mix(self.hash, self.flow.hash())
+    }
+
+    /// The stack with another label on top (a swap).
+    #[must_use]
+    #[inline(always)]
+    pub const fn with_label(mut self, label: u32) -> Self {
+        self.top = self.top & 0xfff | label << LABEL_SHIFT;
+        self
+    }
+
+    /// The stack after forwarding: the top TTL one less. The caller has seen that it is above 1.
+    #[must_use]
+    #[inline(always)]
+    pub const fn with_ttl_decremented(mut self) -> Self {
+        self.top = self.top.wrapping_sub(1);
+        self
+    }
+
+    /// Writes the top entry, all that an edit can change.
+    #[inline(always)]
+    pub fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
+        frame.put_words(at, [self.top])
+    }
+}
