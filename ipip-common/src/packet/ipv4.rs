@@ -2,9 +2,17 @@
 
 use super::{
     checksum,
+    extension::Limit,
     flow::{Flow, Ports},
+    inner::{Flaw, Inner},
+    transport::Transport,
 };
-use crate::{abi::Family, frame::Frame};
+use crate::{
+    abi::{Carried, Family, Reason, TunnelEntry},
+    env::Env,
+    frame::Frame,
+    verdict::Hop,
+};
 
 /// Length of an IPv4 header without options, bytes.
 pub const HEADER: u32 = 20;
@@ -170,5 +178,115 @@ impl Ipv4 {
     pub fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
         let [length, fragment, ttl, _, _] = self.words;
         frame.put_words(at, [length, fragment, ttl])
+    }
+}
+
+impl Inner for Ipv4 {
+    const KIND: Carried = Carried::Ipv4;
+
+    #[inline(always)]
+    fn read(frame: &mut impl Frame, at: u32) -> Option<Self> {
+        frame.pull(at.wrapping_add(HEADER));
+        Self::read(frame, at)
+    }
+
+    #[inline(always)]
+    fn flaw(&self, room: u32) -> Option<Flaw> {
+        if self.version() != 4 {
+            return Some(Flaw::Version);
+        }
+        let is_whole =
+            self.header_len() >= HEADER && self.total_len() >= self.header_len() && self.total_len() <= room;
+        if !is_whole {
+            return Some(Flaw::Length);
+        }
+        if self.ttl() == 0 { Some(Flaw::TtlZero) } else { None }
+    }
+
+    #[inline(always)]
+    fn total_len(&self, _room: u32) -> u32 {
+        self.total_len()
+    }
+
+    #[inline(always)]
+    fn tos(&self) -> u8 {
+        self.tos()
+    }
+
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        self.ttl()
+    }
+
+    #[inline(always)]
+    fn flow(&self, ports: Ports) -> Flow {
+        self.flow(ports)
+    }
+
+    #[inline(always)]
+    fn hash(&self, flow: &Flow) -> u32 {
+        flow.hash()
+    }
+
+    #[inline(always)]
+    fn transport(&self) -> Transport {
+        Transport::of_ipv4(self)
+    }
+
+    #[inline(always)]
+    fn dont_fragment(&self, _tunnel: &TunnelEntry) -> bool {
+        self.dont_fragment()
+    }
+
+    #[inline(always)]
+    fn limit(&self, _frame: &mut impl Frame, _at: u32) -> Limit {
+        Limit::NONE
+    }
+
+    #[inline(always)]
+    fn needs_stack(&self) -> Option<Reason> {
+        if self.header_len() > HEADER {
+            Some(Reason::Options)
+        } else if self.is_fragment() {
+            Some(Reason::Fragment)
+        } else if self.ttl() == 1 {
+            Some(Reason::TtlExpired)
+        } else if self.has_martian_source() {
+            Some(Reason::Martian)
+        } else if !self.checksum_is_right() {
+            Some(Reason::Malformed)
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    fn has_forbidden_source(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn tunnel<'a>(&mut self, env: &'a impl Env, flow: &Flow) -> Option<&'a TunnelEntry> {
+        env.tunnel_to(flow)
+    }
+
+    #[inline(always)]
+    fn way_on(&mut self, env: &impl Env, tunnel: &TunnelEntry, flow: &Flow, len: u32) -> Result<Hop, Reason> {
+        env.route_inner(tunnel, flow, len)
+    }
+
+    #[inline(always)]
+    fn with_tos(self, tos: u8) -> Self {
+        self.with_tos(tos)
+    }
+
+    #[inline(always)]
+    fn with_ttl_decremented(self) -> Self {
+        self.with_ttl_decremented()
+    }
+
+    #[inline(always)]
+    fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
+        self.write_edits(frame, at)
     }
 }

@@ -1,7 +1,17 @@
 //! The IPv6 header (RFC 8200 3) as ten words.
 
-use super::flow::{Flow, Ports};
-use crate::{abi::Family, frame::Frame};
+use super::{
+    extension::{self, Limit},
+    flow::{Flow, Ports},
+    inner::{Flaw, Inner},
+    transport::Transport,
+};
+use crate::{
+    abi::{Carried, Family, Reason, TunnelEntry},
+    env::Env,
+    frame::Frame,
+    verdict::Hop,
+};
 
 /// Length of the header, bytes.
 pub const HEADER: u32 = 40;
@@ -142,4 +152,112 @@ impl Ipv6 {
 const fn is_scoped([a, b, c, d]: [u32; 4]) -> bool {
     let is_special = a | b | c == 0 && d <= 1;
     is_special || a >> 24 == 0xff || a >> 22 == 0xfe80 >> 6
+}
+
+impl Inner for Ipv6 {
+    const KIND: Carried = Carried::Ipv6;
+
+    #[inline(always)]
+    fn read(frame: &mut impl Frame, at: u32) -> Option<Self> {
+        frame.pull(at.wrapping_add(HEADER));
+        Self::read(frame, at)
+    }
+
+    #[inline(always)]
+    fn flaw(&self, room: u32) -> Option<Flaw> {
+        if self.version() != 6 {
+            return Some(Flaw::Version);
+        }
+        if self.payload_len().wrapping_add(HEADER) > room {
+            return Some(Flaw::Length);
+        }
+        if self.hop_limit() == 0 { Some(Flaw::TtlZero) } else { None }
+    }
+
+    #[inline(always)]
+    fn total_len(&self, _room: u32) -> u32 {
+        self.payload_len().wrapping_add(HEADER)
+    }
+
+    #[inline(always)]
+    fn tos(&self) -> u8 {
+        self.traffic_class()
+    }
+
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        self.hop_limit()
+    }
+
+    #[inline(always)]
+    fn flow(&self, ports: Ports) -> Flow {
+        self.flow(ports)
+    }
+
+    #[inline(always)]
+    fn hash(&self, flow: &Flow) -> u32 {
+        flow.hash()
+    }
+
+    #[inline(always)]
+    fn transport(&self) -> Transport {
+        Transport::of_ipv6(self)
+    }
+
+    /// IPv6 routers do not fragment, so DF is set where the MTU follows the path, but for a packet that has to go
+    /// through whatever the path (RFC 4213 3.2.1 and 3.2.2).
+    #[inline(always)]
+    fn dont_fragment(&self, tunnel: &TunnelEntry) -> bool {
+        const LEAST_MTU: u32 = 1280;
+        let must_pass = u32::from(tunnel.mtu()) < LEAST_MTU && Inner::total_len(self, 0) <= LEAST_MTU;
+        tunnel.flags().path_mtu && !must_pass
+    }
+
+    #[inline(always)]
+    fn limit(&self, frame: &mut impl Frame, at: u32) -> Limit {
+        extension::find_limit(frame, self.next_header(), at.wrapping_add(HEADER))
+    }
+
+    #[inline(always)]
+    fn needs_stack(&self) -> Option<Reason> {
+        if self.next_header() == next_header::HOP_BY_HOP {
+            Some(Reason::Options)
+        } else if self.hop_limit() == 1 {
+            Some(Reason::TtlExpired)
+        } else if self.is_never_forwarded() {
+            Some(Reason::Martian)
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    fn has_forbidden_source(&self) -> bool {
+        self.has_forbidden_source()
+    }
+
+    #[inline(always)]
+    fn tunnel<'a>(&mut self, env: &'a impl Env, flow: &Flow) -> Option<&'a TunnelEntry> {
+        env.tunnel_to(flow)
+    }
+
+    #[inline(always)]
+    fn way_on(&mut self, env: &impl Env, tunnel: &TunnelEntry, flow: &Flow, len: u32) -> Result<Hop, Reason> {
+        env.route_inner(tunnel, flow, len)
+    }
+
+    #[inline(always)]
+    fn with_tos(self, tos: u8) -> Self {
+        self.with_traffic_class(tos)
+    }
+
+    #[inline(always)]
+    fn with_ttl_decremented(self) -> Self {
+        self.with_hop_limit_decremented()
+    }
+
+    #[inline(always)]
+    fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
+        self.write_edits(frame, at)
+    }
 }

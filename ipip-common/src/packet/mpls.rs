@@ -2,12 +2,19 @@
 
 use super::{
     cursor,
+    extension::Limit,
     flow::{Flow, Ports, mix},
-    inner::Transport,
+    inner::{Flaw, Inner},
     ipv4::Ipv4,
     ipv6::{self, Ipv6},
+    transport::Transport,
 };
-use crate::{abi::Family, frame::Frame};
+use crate::{
+    abi::{Carried, Family, Reason, TunnelEntry},
+    env::Env,
+    frame::Frame,
+    verdict::Hop,
+};
 
 /// Bytes of a label stack entry.
 pub const ENTRY: u32 = 4;
@@ -171,5 +178,110 @@ impl Mpls {
     #[inline(always)]
     pub fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
         frame.put_words(at, [self.top])
+    }
+}
+
+impl Inner for Mpls {
+    const KIND: Carried = Carried::Mpls;
+
+    #[inline(always)]
+    fn read(frame: &mut impl Frame, at: u32) -> Option<Self> {
+        Self::read(frame, at)
+    }
+
+    #[inline(always)]
+    fn flaw(&self, room: u32) -> Option<Flaw> {
+        if Inner::total_len(self, room) > room {
+            return Some(Flaw::Length);
+        }
+        if self.ttl() == 0 { Some(Flaw::TtlZero) } else { None }
+    }
+
+    /// A label stack has no length of its own: the packet underneath says it, or else nothing does.
+    #[inline(always)]
+    fn total_len(&self, room: u32) -> u32 {
+        if self.payload_len() == 0 { room } else { self.stack_len().wrapping_add(self.payload_len()) }
+    }
+
+    #[inline(always)]
+    fn tos(&self) -> u8 {
+        self.tos()
+    }
+
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        self.ttl()
+    }
+
+    #[inline(always)]
+    fn flow(&self, _ports: Ports) -> Flow {
+        *self.flow()
+    }
+
+    #[inline(always)]
+    fn hash(&self, _flow: &Flow) -> u32 {
+        self.hash()
+    }
+
+    #[inline(always)]
+    fn transport(&self) -> Transport {
+        self.transport()
+    }
+
+    /// RFC 4023 5.1: not fragmented unless it is asked for.
+    #[inline(always)]
+    fn dont_fragment(&self, _tunnel: &TunnelEntry) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn limit(&self, _frame: &mut impl Frame, _at: u32) -> Limit {
+        Limit::NONE
+    }
+
+    #[inline(always)]
+    fn needs_stack(&self) -> Option<Reason> {
+        if self.ttl() == 1 { Some(Reason::TtlExpired) } else { None }
+    }
+
+    #[inline(always)]
+    fn has_forbidden_source(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn tunnel<'a>(&mut self, env: &'a impl Env, _flow: &Flow) -> Option<&'a TunnelEntry> {
+        let (label, tunnel) = env.tunnel_of_label(self.label())?;
+        *self = self.with_label(label);
+        Some(tunnel)
+    }
+
+    #[inline(always)]
+    fn way_on(
+        &mut self,
+        env: &impl Env,
+        tunnel: &TunnelEntry,
+        _flow: &Flow,
+        len: u32,
+    ) -> Result<Hop, Reason> {
+        let (label, hop) = env.route_label(tunnel, self.label(), len)?;
+        *self = self.with_label(label);
+        Ok(hop)
+    }
+
+    /// A label stack has no ToS byte, and keeps its class.
+    #[inline(always)]
+    fn with_tos(self, _tos: u8) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn with_ttl_decremented(self) -> Self {
+        self.with_ttl_decremented()
+    }
+
+    #[inline(always)]
+    fn write_edits(&self, frame: &mut impl Frame, at: u32) -> Option<()> {
+        self.write_edits(frame, at)
     }
 }

@@ -3,7 +3,7 @@
 //! The clamp only ever lowers. A SYN without the option is left alone (a missing one already means 536), and
 //! so is one whose option list is cut short or contradicts itself.
 
-use super::{PROTOCOL_TCP, cursor, inner::Transport};
+use super::{PROTOCOL_TCP, cursor, transport::Transport};
 use crate::frame::Frame;
 
 /// Fixed TCP header, bytes.
