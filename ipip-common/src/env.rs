@@ -11,8 +11,6 @@ pub trait Env {
     /// Whether this tier stands in for the stack's forwarding step: it decrements the inner TTL, and it
     /// leaves to the stack what only the stack can do.
     fn forwards(&self) -> bool;
-    /// Whether the packet that is being encapsulated came in from elsewhere, and was not sent by this host.
-    fn is_transit(&self) -> bool;
     /// The tunnel that the flow is to be sent through. `None`: none, a foreign packet.
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry>;
     /// The tunnel that packets with this label on top are to be sent through, and the label that they leave with.

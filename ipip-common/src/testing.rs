@@ -148,8 +148,6 @@ pub struct TableEnv {
     pub allowed: Vec<(Family, [u32; 4], [u32; 4])>,
     /// Where labels lead.
     pub labels: Vec<(u32, LabelEntry)>,
-    /// Whether the packet came in from elsewhere.
-    pub is_transit: bool,
 }
 
 impl TableEnv {
@@ -175,7 +173,6 @@ impl TableEnv {
             own: Vec::new(),
             allowed: Vec::new(),
             labels: Vec::new(),
-            is_transit: tier == Tier::Xdp,
         }
     }
 }
@@ -189,10 +186,6 @@ impl TableEnv {
 impl Env for TableEnv {
     fn forwards(&self) -> bool {
         self.tier == Tier::Xdp
-    }
-
-    fn is_transit(&self) -> bool {
-        self.is_transit
     }
 
     fn tunnel_to(&self, _flow: &Flow) -> Option<&TunnelEntry> {

@@ -32,7 +32,6 @@ pub(crate) struct XdpEnv {
 pub(crate) struct TcEnv {
     ctx: *mut c_void,
     interface: u32,
-    is_transit: bool,
 }
 
 /// The role of an interface.
@@ -159,11 +158,6 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn is_transit(&self) -> bool {
-        true
-    }
-
-    #[inline(always)]
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
         // SAFETY: the context is the one this program was started with.
         let answer = unsafe { fib::route(self.ctx, self.ingress, flow, 0) };
@@ -244,8 +238,8 @@ impl Env for XdpEnv {
 
 impl TcEnv {
     #[inline(always)]
-    pub(crate) fn new(ctx: *mut c_void, interface: u32, is_transit: bool) -> Self {
-        Self { ctx, interface, is_transit }
+    pub(crate) fn new(ctx: *mut c_void, interface: u32) -> Self {
+        Self { ctx, interface }
     }
 }
 
@@ -253,11 +247,6 @@ impl Env for TcEnv {
     #[inline(always)]
     fn forwards(&self) -> bool {
         false
-    }
-
-    #[inline(always)]
-    fn is_transit(&self) -> bool {
-        self.is_transit
     }
 
     #[inline(always)]

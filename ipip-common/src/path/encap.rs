@@ -119,7 +119,9 @@ fn check_ends(env: &impl Env, tunnel: &TunnelEntry, kind: Carried, flow: &Flow) 
     if is_ip && inner::is_loop(tunnel, flow) {
         return Err(Reason::Loop);
     }
-    if is_ip && env.is_transit() && env.is_own(flow.family, flow.source) {
+    // Behind the stack nobody can tell: what the host masquerades has its address too. There the stack has refused
+    // such a source already, for IPv4.
+    if is_ip && env.forwards() && env.is_own(flow.family, flow.source) {
         return Err(Reason::OwnSource);
     }
     let has_prefixes = tunnel.flags().allowed_inner;

@@ -48,7 +48,7 @@ pub(crate) fn start_port(ctx: &TcContext) -> Option<(TcFrame, TcEnv)> {
     if kind != PACKET_HOST || tagged != 0 {
         return None;
     }
-    Some((TcFrame { skb, link_header: ETHERNET }, TcEnv::new(skb.cast(), ifindex, true)))
+    Some((TcFrame { skb, link_header: ETHERNET }, TcEnv::new(skb.cast(), ifindex)))
 }
 
 /// A packet that the host's stack sends into a tunnel.
@@ -56,9 +56,9 @@ pub(crate) fn start_port(ctx: &TcContext) -> Option<(TcFrame, TcEnv)> {
 pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is valid for the program's whole run.
-    let (ifindex, came_from) = unsafe { ((*skb).ifindex, (*skb).ingress_ifindex) };
+    let ifindex = unsafe { (*skb).ifindex };
     let link_header = if maps::TUNNEL_LINK_HEADER.load() == 0 { 0 } else { ETHERNET };
-    (TcFrame { skb, link_header }, TcEnv::new(skb.cast(), ifindex, came_from != 0))
+    (TcFrame { skb, link_header }, TcEnv::new(skb.cast(), ifindex))
 }
 
 /// Carries out a verdict.
@@ -162,13 +162,16 @@ impl TcFrame {
         if code == 0 { Ok(()) } else { Err(Reason::NoRoom) }
     }
 
-    /// Makes the kernel see labels behind the Ethernet header. Nothing sets a buffer's protocol to any value, but a
-    /// VLAN tag that leaves the packet's bytes sets it to what stood behind the tag: so two are pushed (the first moves
-    /// from the buffer into the bytes when the second comes) and popped again.
+    /// Makes the kernel take what stands behind the Ethernet header for this protocol. No helper sets it, but a VLAN
+    /// tag that leaves the packet's bytes sets it to what stood behind the tag: so two are pushed (the first moves from
+    /// the buffer into the bytes when the second comes) and popped again.
     #[inline(always)]
-    fn become_labelled(&mut self) -> Result<(), Reason> {
+    fn become_protocol(&mut self, ethertype: u16) -> Result<(), Reason> {
         const TAG_PROTOCOL: u16 = 0x8100;
-        self.put_ethertype(Carried::Mpls.ethertype()).ok_or(Reason::Torn)?;
+        if self.ethertype() == ethertype {
+            return Ok(());
+        }
+        self.put_ethertype(ethertype).ok_or(Reason::Torn)?;
         for _ in 0..2 {
             // SAFETY: the context is valid.
             if unsafe { bpf_skb_vlan_push(self.skb, TAG_PROTOCOL.to_be(), 1) } != 0 {
@@ -284,12 +287,14 @@ impl Frame for TcFrame {
             Family::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
         };
         if self.adjust_room(bytes as i32, mark).is_err() {
-            // A packet that is already another tunnel's cannot be marked as encapsulated twice. Without
-            // segmentation to come nothing depends on the mark, but for the protocol that goes with it.
+            // A packet that is already another tunnel's cannot be marked as encapsulated twice. Without segmentation
+            // to come nothing depends on the mark, but for the protocol that goes with it.
             if self.segments() > 1 {
                 return Err(Reason::NoRoom);
             }
             self.adjust_room(bytes as i32, 0)?;
+            self.push_link()?;
+            return self.become_protocol(family.ethertype());
         }
         self.push_link()
     }
@@ -302,11 +307,11 @@ impl Frame for TcFrame {
             (Family::V6, Carried::Ipv4) => self.shrink_to_v4(bytes),
             (Family::V4, Carried::Mpls) => {
                 self.shrink(bytes, 0)?;
-                self.become_labelled()
+                self.become_protocol(inner.ethertype())
             }
             (Family::V6, Carried::Mpls) => {
                 self.shrink_to_v4(bytes)?;
-                self.become_labelled()
+                self.become_protocol(inner.ethertype())
             }
         }
     }
