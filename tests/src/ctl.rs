@@ -1,5 +1,6 @@
 //! The daemon in a namespace, and the command line as its client.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -151,7 +152,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Adds a tunnel named `ipip1` between two addresses, with more options, and waits until it runs.
-    pub fn add(&self, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, options: &str) {
+    pub fn add(&self, local: impl Display, remote: impl Display, options: &str) {
         self.run(&format!("add ipip1 --local-address {local} --remote-address {remote} {options}"));
         wait::until_true("the tunnel runs", FOLLOW, || self.tunnel("ipip1")["running"] == true);
     }

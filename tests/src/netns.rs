@@ -105,19 +105,23 @@ impl Netns {
             .unwrap_or_else(|error| panic!("setting {key}={value}: {error}"));
     }
 
-    /// Lets this namespace forward IPv4 packets.
+    /// Lets this namespace forward packets of both families.
     pub fn forward(&self) {
         self.set("net.ipv4.ip_forward", "1");
+        self.set("net.ipv6.conf.all.forwarding", "1");
     }
 
-    /// Gives an interface an address: `address("lan0", "192.168.10.1/24")`.
+    /// Gives an interface an address: `address("lan0", "192.168.10.1/24")`. An IPv6 address is there at once, without
+    /// a search for duplicates.
     pub fn address(&self, interface: &str, address: &str) {
-        self.run(&format!("ip address add {address} dev {interface}"));
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        self.run(&format!("ip address add {address} dev {interface} {nodad}"));
     }
 
-    /// Adds a route: `route("default via 10.0.0.1")`.
+    /// Adds a route of either family: `route("default via 10.0.0.1")`.
     pub fn route(&self, route: &str) {
-        self.run(&format!("ip route add {route}"));
+        let family = if route.contains(':') { "-6" } else { "-4" };
+        self.run(&format!("ip {family} route add {route}"));
     }
 
     /// A neighbour that needs no answer to be known.

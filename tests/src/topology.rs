@@ -44,6 +44,47 @@ impl Default for Pair {
     }
 }
 
+/// The numbers of one site: addresses with the lengths of their prefixes, of either family.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// Of the machine behind the tunnel's end.
+    pub machine: &'static [&'static str],
+    /// Of the tunnel's end towards the machine, one for each of the machine's.
+    pub lan: &'static [&'static str],
+    /// Of the tunnel's end on the underlay.
+    pub wan: &'static str,
+    /// Of the router towards it.
+    pub gateway: &'static str,
+}
+
+/// The numbers of two sites.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The first.
+    pub near: Site,
+    /// The second.
+    pub far: Site,
+    /// MTU of the underlay, bytes.
+    pub mtu: u32,
+}
+
+/// The plan that most tests use.
+pub const PLAN: Plan = Plan {
+    near: Site {
+        machine: &["192.168.10.2/24"],
+        lan: &["192.168.10.1/24"],
+        wan: "172.16.10.2/24",
+        gateway: "172.16.10.1/24",
+    },
+    far: Site {
+        machine: &["192.168.20.2/24"],
+        lan: &["192.168.20.1/24"],
+        wan: "152.16.10.2/24",
+        gateway: "152.16.10.1/24",
+    },
+    mtu: 1500,
+};
+
 /// Two sites with a router between them:
 ///
 /// ```text
@@ -82,17 +123,26 @@ impl Sites {
     /// The server's network.
     pub const SERVERS: &str = "192.168.20.0/24";
 
-    /// Builds it.
+    /// Builds it with the numbers above.
     pub fn new() -> Self {
+        Self::of(&PLAN)
+    }
+
+    /// Builds it with other numbers.
+    pub fn of(plan: &Plan) -> Self {
         let [client, host1, router, host2, server] =
             ["client", "host1", "router", "host2", "server"].map(Netns::new);
         let sites = Self { client, host1, router, host2, server };
-        sites.wire();
-        sites.number();
+        sites.wire(plan.mtu);
+        for router in [&sites.host1, &sites.router, &sites.host2] {
+            router.forward();
+        }
+        number(&plan.near, [&sites.client, &sites.host1, &sites.router], "wan1");
+        number(&plan.far, [&sites.server, &sites.host2, &sites.router], "wan2");
         sites
     }
 
-    fn wire(&self) {
+    fn wire(&self, mtu: u32) {
         connect((&self.client, "lan0"), (&self.host1, "lan0"));
         connect((&self.host1, "wan0"), (&self.router, "wan1"));
         connect((&self.router, "wan2"), (&self.host2, "wan0"));
@@ -105,24 +155,10 @@ impl Sites {
             offload::receive_redirected(&self.router, port);
             // What it has merged on the way in is complete again on the way out.
             offload::send_complete_frames(&self.router, port);
+            self.router.run(&format!("ip link set {port} mtu {mtu}"));
         }
-    }
-
-    fn number(&self) {
-        self.client.address("lan0", "192.168.10.2/24");
-        self.client.route("default via 192.168.10.1");
-        self.host1.address("lan0", "192.168.10.1/24");
-        self.host1.address("wan0", "172.16.10.2/24");
-        self.host1.route("default via 172.16.10.1");
-        self.router.address("wan1", "172.16.10.1/24");
-        self.router.address("wan2", "152.16.10.1/24");
-        self.host2.address("wan0", "152.16.10.2/24");
-        self.host2.address("lan0", "192.168.20.1/24");
-        self.host2.route("default via 152.16.10.1");
-        self.server.address("lan0", "192.168.20.2/24");
-        self.server.route("default via 192.168.20.1");
-        for router in [&self.host1, &self.router, &self.host2] {
-            router.forward();
+        for host in [&self.host1, &self.host2] {
+            host.run(&format!("ip link set wan0 mtu {mtu}"));
         }
     }
 
@@ -140,6 +176,23 @@ impl Sites {
         offload::send_complete_frames(&self.host1, "wan0");
         offload::send_complete_frames(&self.host2, "wan0");
     }
+}
+
+/// Gives a machine, the tunnel's end and the router's `port` towards it their addresses.
+fn number(site: &Site, [machine, host, router]: [&Netns; 3], port: &str) {
+    for (address, gateway) in site.machine.iter().zip(site.lan) {
+        machine.address("lan0", address);
+        host.address("lan0", gateway);
+        machine.route(&format!("default via {}", bare(gateway)));
+    }
+    host.address("wan0", site.wan);
+    router.address(port, site.gateway);
+    host.route(&format!("default via {}", bare(site.gateway)));
+}
+
+/// An address without the length of its prefix.
+pub fn bare(address: &str) -> &str {
+    address.split('/').next().unwrap_or(address)
 }
 
 impl Default for Sites {

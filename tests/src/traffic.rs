@@ -1,7 +1,7 @@
 //! Real sockets: transfers that check what arrives.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +22,9 @@ pub struct Connection {
 }
 
 /// Connects from a namespace to an address of another.
-pub fn connect(client: &Netns, server: (&Netns, Ipv4Addr)) -> Connection {
-    let listener = server.0.enter(|| TcpListener::bind((server.1, 0))).expect("listening");
+pub fn connect(client: &Netns, (server, address): (&Netns, impl Into<IpAddr>)) -> Connection {
+    let address = address.into();
+    let listener = server.enter(|| TcpListener::bind((address, 0))).expect("listening");
     let address = listener.local_addr().expect("an address");
     let client = client.enter(|| TcpStream::connect_timeout(&address, LIMIT)).expect("connecting");
     let (server, _) = listener.accept().expect("accepting");
@@ -71,7 +72,7 @@ impl Connection {
 }
 
 /// Transfers from one namespace to another over a new connection.
-pub fn tcp(client: &Netns, server: (&Netns, Ipv4Addr), bytes: usize) {
+pub fn tcp(client: &Netns, server: (&Netns, impl Into<IpAddr>), bytes: usize) {
     connect(client, server).transfer(bytes, |_| ());
 }
 
@@ -79,13 +80,15 @@ pub fn tcp(client: &Netns, server: (&Netns, Ipv4Addr), bytes: usize) {
 /// never arrived.
 pub fn paced_udp(
     client: &Netns,
-    server: (&Netns, Ipv4Addr),
+    (server, address): (&Netns, impl Into<IpAddr>),
     (count, size, pace): (u32, usize, Duration),
     meanwhile: impl FnOnce(),
 ) -> Vec<u32> {
-    let receiver = server.0.enter(|| UdpSocket::bind((server.1, 0))).expect("binding");
+    let address = address.into();
+    let receiver = server.enter(|| UdpSocket::bind((address, 0))).expect("binding");
     let address: SocketAddr = receiver.local_addr().expect("an address");
-    let sender = client.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("binding");
+    let anywhere = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let sender = client.enter(|| UdpSocket::bind(anywhere)).expect("binding");
     receiver.set_read_timeout(Some(Duration::from_secs(2))).expect("a time limit");
     let mut missing: Vec<u32> = (0..count).collect();
     thread::scope(|scope| {
