@@ -17,6 +17,7 @@ pub mod cases;
 pub mod ctl;
 pub mod foreign;
 pub mod host;
+pub mod inside;
 pub mod lab;
 pub mod need;
 pub mod netns;

@@ -48,6 +48,14 @@ pub fn program(name: &str) -> bool {
     started.is_ok() || skip(&format!("the program {name} is not installed"))
 }
 
+/// Whether the kernel has a module, or what it does built in.
+#[must_use]
+pub fn module(name: &str) -> bool {
+    let mut command = Command::new("modprobe");
+    let loaded = command.arg(name).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    loaded.is_ok_and(|status| status.success()) || skip(&format!("the kernel has no module {name}"))
+}
+
 /// The running kernel's version, major and minor.
 pub fn kernel() -> (u32, u32) {
     let name = nix::sys::utsname::uname().expect("asking for the kernel's version");

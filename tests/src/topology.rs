@@ -3,7 +3,7 @@
 //! Interfaces have the same names in all of them: `lan0` towards a private network, `wan0` towards the
 //! underlay.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::netns::{Netns, connect};
 use crate::offload;
@@ -13,7 +13,7 @@ pub const TUNNEL1: &str = "192.168.50.1/30";
 /// The tunnel address of host2, with the length of its prefix.
 pub const TUNNEL2: &str = "192.168.50.2/30";
 
-/// Two hosts with one wire between them, host1 at 10.9.0.1 and host2 at 10.9.0.2.
+/// Two hosts with one wire between them: `10.9.0.1` and `2001:db8:9::1`, `10.9.0.2` and `2001:db8:9::2`.
 #[derive(Debug)]
 pub struct Pair {
     /// 10.9.0.1 on `wan0`.
@@ -28,13 +28,42 @@ impl Pair {
     /// Address of host2 on the wire.
     pub const HOST2: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 
+    /// The IPv6 address of host1 on the wire.
+    pub const HOST1_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 1);
+    /// The IPv6 address of host2 on the wire.
+    pub const HOST2_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 2);
+
     /// Builds it.
     pub fn new() -> Self {
+        let pair = Self::unnumbered();
+        pair.number("wan0");
+        pair
+    }
+
+    /// The wire alone.
+    pub fn unnumbered() -> Self {
         let pair = Self { host1: Netns::new("host1"), host2: Netns::new("host2") };
         connect((&pair.host1, "wan0"), (&pair.host2, "wan0"));
-        pair.host1.address("wan0", &format!("{}/24", Self::HOST1));
-        pair.host2.address("wan0", &format!("{}/24", Self::HOST2));
         pair
+    }
+
+    /// Gives both hosts their addresses, on interfaces of this name.
+    pub fn number(&self, interface: &str) {
+        for (host, address, address_v6) in
+            [(&self.host1, Self::HOST1, Self::HOST1_V6), (&self.host2, Self::HOST2, Self::HOST2_V6)]
+        {
+            host.address(interface, &format!("{address}/24"));
+            host.address(interface, &format!("{address_v6}/64"));
+        }
+    }
+
+    /// The hosts' addresses of one family, host1's first.
+    pub fn ends(is_v6: bool) -> [IpAddr; 2] {
+        if is_v6 {
+            [Self::HOST1_V6.into(), Self::HOST2_V6.into()]
+        } else {
+            [Self::HOST1.into(), Self::HOST2.into()]
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{apt, run, sh, vm};
 const PROGRAMS: [&str; 7] =
     ["iproute2", "tcpdump", "ethtool", "iputils-ping", "iperf3", "tshark", "python3-scapy"];
 
+/// How the test files' names begin that need more than a compiler.
+const ROOTED: [&str; 5] = ["load", "prog", "net_", "ctl_", "vm_"];
+
 /// A group of tests with the same needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tier {
@@ -98,7 +101,8 @@ impl Tier {
             Self::Ctl => rooted(name, &named("ctl_")?, filters, &["--test-threads=1"]),
             Self::Vm => {
                 let built = build::all(false, false)?;
-                let names = ["load", "net_smoke"];
+                let mut names: Vec<String> = ["load", "net_smoke", "net_kinds"].map(str::to_owned).into();
+                names.extend(named("vm_")?);
                 let binaries: Vec<PathBuf> =
                     programs(&names)?.into_iter().map(|binary| binary.path).collect();
                 vm::run(&built, &binaries, filters)
@@ -128,9 +132,9 @@ fn pure(filters: &[String]) -> Result<Tally> {
     own.extend(["--package", "ipip-ctl", "--package", "xtask"]);
     let mut binaries = build_tests(&own)?;
     let mut harness = vec!["--package", "ipip-tests", "--lib"];
-    if !named("host")?.is_empty() {
-        harness.extend(["--test", "host"]);
-    }
+    let names = named("")?;
+    let unprivileged = names.iter().filter(|name| !ROOTED.iter().any(|prefix| name.starts_with(prefix)));
+    harness.extend(unprivileged.flat_map(|name| ["--test", name]));
     binaries.extend(build_tests(&harness)?);
     let mut tally = Tally::default();
     for binary in &binaries {
