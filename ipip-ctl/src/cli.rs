@@ -90,8 +90,10 @@ mod tests {
     #[test]
     fn add_reads_every_property() {
         let cli = parse(
-            "add ipip1 --local-address 10.0.0.1 --remote-address 10.0.0.2 --mtu 1400 --dscp 46 --dont-fragment inherit \
-             --clamp-tcp-mss no --allow-fast-path no --disabled yes --keepalive 0 --comment x --json --socket /s",
+            "add ipip1 --kind 4in6 --local-address 2001:db8::1 --remote-address 2001:db8::2 --mtu 1400 --ttl inherit \
+             --dscp 46 --decap-dscp yes --ecn compatibility --flow-label no --encapsulation-limit 4 \
+             --dont-fragment inherit --allowed-inner 10.0.0.0/8,192.0.2.0/24 --clamp-tcp-mss no --allow-fast-path no \
+             --disabled yes --keepalive 0 --comment x --json --socket /s",
         )
         .unwrap();
         assert!(cli.json && cli.socket.as_os_str() == "/s");
@@ -100,6 +102,7 @@ mod tests {
         assert_eq!(json.as_object().unwrap().len(), TunnelSpec::PROPERTIES.len());
         assert_eq!(json["mtu"], 1400);
         assert_eq!(json["clamp-tcp-mss"], "no");
+        assert_eq!(json["allowed-inner"], serde_json::json!(["10.0.0.0/8", "192.0.2.0/24"]));
     }
 
     #[test]

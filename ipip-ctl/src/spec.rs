@@ -3,12 +3,11 @@
 //! The same struct is read from the configuration file, from the command line and from the socket, so a
 //! property has one name and one meaning everywhere. [`crate::tunnel`] gives it its meaning.
 
-use std::convert::Infallible;
-use std::fmt::{self, Display};
-use std::str::FromStr;
+mod list;
+mod word;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
-use serde::ser::{Serialize, Serializer};
+pub use self::list::List;
+pub use self::word::Word;
 
 /// A tunnel as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, serde::Serialize, serde::Deserialize)]
@@ -17,26 +16,61 @@ pub struct TunnelSpec {
     /// Name of the tunnel's interface [default: the next free ipipN]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Source of the outer packets [default: 0.0.0.0, chosen by the route to the remote]
+    /// What is carried: ipip, 6in4, 4in6, 6in6, ipipv6 (IPv4 and IPv6 in IPv6), mpls, or any (IPv4, IPv6 and MPLS)
+    /// [default: ipip between IPv4 addresses, ipipv6 between IPv6 addresses]
+    #[arg(long, value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Word>,
+    /// Source of the outer packets, IPv4 or IPv6 [default: 0.0.0.0 or ::, chosen by the route to the remote]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_address: Option<String>,
-    /// Destination of the outer packets
+    /// Destination of the outer packets, IPv4 or IPv6
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_address: Option<String>,
-    /// Largest inner packet: bytes, or auto [default: auto]
+    /// Largest inner packet: bytes, or auto (what the way leaves, 1280 at least for kinds that carry IPv6)
+    /// [default: auto]
     #[arg(long, value_name = "BYTES|auto")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<Word>,
+    /// TTL or hop limit of the outer header: 1 to 255, or inherit (the inner packet's) [default: 64]
+    #[arg(long, value_name = "inherit|1-255")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Word>,
     /// DSCP of the outer header: inherit, or 0 to 63 [default: inherit]
     #[arg(long, value_name = "inherit|0-63")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dscp: Option<Word>,
-    /// Don't Fragment of the outer header: no (always clear), or inherit [default: no]
+    /// Copy the DSCP of the outer header inside at the exit (RFC 2983, the uniform model) [default: no]
+    #[arg(long, value_name = "yes|no")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decap_dscp: Option<Word>,
+    /// Congestion marks: normal, or compatibility (never outside, for a remote older than RFC 6040)
+    /// [default: normal]
+    #[arg(long, value_name = "normal|compatibility")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecn: Option<Word>,
+    /// Flow label of the outer IPv6 header: auto (from the inner flow), or no (always 0); only between IPv6
+    /// addresses [default: auto]
+    #[arg(long, value_name = "auto|no")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_label: Option<Word>,
+    /// How often packets may be encapsulated again on the way (RFC 2473): none, or 0 to 255; only between IPv6
+    /// addresses; takes 8 bytes [default: none]
+    #[arg(long, value_name = "none|0-255")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encapsulation_limit: Option<Word>,
+    /// Don't Fragment of the outer header: no (always clear), or inherit (the inner packet's, and set for MPLS)
+    /// [default: no; inherit for kinds mpls and any, as RFC 4023 5.1 asks for]
     #[arg(long, value_name = "no|inherit")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dont_fragment: Option<Word>,
+    /// Prefixes of the inner addresses at the far end: destinations of what is sent, sources of what is received
+    /// [default: none, everything is allowed]
+    #[arg(long, value_name = "PREFIX,...")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_inner: Option<List>,
     /// Lower the MSS of TCP connections to what fits the tunnel [default: yes]
     #[arg(long, value_name = "yes|no")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,97 +95,26 @@ pub struct TunnelSpec {
 
 impl TunnelSpec {
     /// The names of all properties, as they are written.
-    pub const PROPERTIES: [&str; 11] = [
+    pub const PROPERTIES: [&str; 18] = [
         "name",
+        "kind",
         "local-address",
         "remote-address",
         "mtu",
+        "ttl",
         "dscp",
+        "decap-dscp",
+        "ecn",
+        "flow-label",
+        "encapsulation-limit",
         "dont-fragment",
+        "allowed-inner",
         "clamp-tcp-mss",
         "allow-fast-path",
         "disabled",
         "keepalive",
         "comment",
     ];
-}
-
-/// One value as written: `mtu = 1400`, `mtu = "auto"`, `disabled = true`, `--disabled yes`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// A whole number.
-    Number(i64),
-    /// `true` or `false` where the format has them.
-    Truth(bool),
-    /// Any other text.
-    Text(String),
-}
-
-impl Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Truth(truth) => truth.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-impl From<&str> for Word {
-    fn from(text: &str) -> Self {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().ok()).flatten().map_or_else(|| Self::Text(text.to_owned()), Self::Number)
-    }
-}
-
-impl FromStr for Word {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self::from(text))
-    }
-}
-
-impl Serialize for Word {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Number(number) => serializer.serialize_i64(*number),
-            Self::Truth(truth) => serializer.serialize_bool(*truth),
-            Self::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordVisitor)
-    }
-}
-
-struct WordVisitor;
-
-impl Visitor<'_> for WordVisitor {
-    type Value = Word;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, a whole number, or true or false")
-    }
-
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<Word, E> {
-        Ok(Word::Truth(truth))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Word, E> {
-        Ok(Word::Number(number))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Word, E> {
-        Ok(i64::try_from(number).map_or_else(|_| Word::Text(number.to_string()), Word::Number))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Word, E> {
-        Ok(Word::from(text))
-    }
 }
 
 #[cfg(test)]
@@ -164,11 +127,18 @@ mod tests {
         let text = || Some(String::new());
         let full = TunnelSpec {
             name: text(),
+            kind: word(),
             local_address: text(),
             remote_address: text(),
             mtu: word(),
+            ttl: word(),
             dscp: word(),
+            decap_dscp: word(),
+            ecn: word(),
+            flow_label: word(),
+            encapsulation_limit: word(),
             dont_fragment: word(),
+            allowed_inner: Some(List::default()),
             clamp_tcp_mss: word(),
             allow_fast_path: word(),
             disabled: word(),
@@ -178,25 +148,6 @@ mod tests {
         let json = serde_json::to_value(full).unwrap();
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, TunnelSpec::PROPERTIES);
-    }
-
-    #[test]
-    fn words_keep_their_type_through_json() {
-        for (text, word) in [
-            ("1400", Word::Number(1400)),
-            ("true", Word::Truth(true)),
-            ("\"auto\"", Word::Text("auto".into())),
-        ] {
-            assert_eq!(serde_json::from_str::<Word>(text).unwrap(), word);
-            assert_eq!(serde_json::to_string(&word).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn numbers_beyond_any_range_stay_text() {
-        assert_eq!(Word::from("99999999999999999999"), Word::Text("99999999999999999999".into()));
-        assert_eq!(Word::from("+5"), Word::Text("+5".into()));
-        assert_eq!(Word::from(""), Word::Text(String::new()));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The tunnels of a host in their order, and the rules that hold across them: a name is taken once, and so is
-//! a pair of local and remote address, because nothing else in a packet tells two tunnels apart.
+//! what tells the packets of two tunnels apart: local address, remote address and the protocol that is carried.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use ipip_common::abi::Carried;
 
 use crate::failure::{Failure, FailureKind};
 use crate::tunnel::Tunnel;
@@ -10,12 +12,15 @@ use crate::tunnel::Tunnel;
 /// The prefix of names that are given to tunnels without one.
 const NAME_PREFIX: &str = "ipip";
 
+/// Local and remote address, and the protocol number of what is carried between them.
+type Ends = (Option<IpAddr>, IpAddr, u8);
+
 /// An ordered list of tunnels without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TunnelTable {
     tunnels: Vec<Tunnel>,
     names: HashSet<String>,
-    ends: HashSet<(Option<Ipv4Addr>, Ipv4Addr)>,
+    ends: HashSet<Ends>,
 }
 
 impl TunnelTable {
@@ -23,7 +28,7 @@ impl TunnelTable {
     ///
     /// # Errors
     ///
-    /// A [`FailureKind::Conflict`] if its name or its pair of addresses is taken; the table is unchanged then.
+    /// A [`FailureKind::Conflict`] if its name is taken, or its pair of addresses for something that it carries; the table is unchanged then.
     pub fn insert(&mut self, tunnel: Tunnel) -> Result<(), Failure> {
         if self.names.contains(&tunnel.name) {
             return Err(Failure::new(
@@ -32,21 +37,22 @@ impl TunnelTable {
             )
             .with_hint("choose another name, or remove that one first"));
         }
-        if let Some(other) = self.with_ends(tunnel.local, tunnel.remote) {
+        if let Some(other) = self.rival(&tunnel) {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!(
-                    "tunnel {}: {} has the same local-address {} and remote-address {}",
+                    "tunnel {}: {}, of kind {}, has the same local-address {} and remote-address {}",
                     tunnel.name,
                     other.name,
-                    tunnel.local.unwrap_or(Ipv4Addr::UNSPECIFIED),
+                    other.kind.name(),
+                    tunnel.written_local(),
                     tunnel.remote,
                 ),
             )
-            .with_hint(format!("use {}, or set another local-address", other.name)));
+            .with_hint(format!("use {}, or set another local-address or kind", other.name)));
         }
         self.names.insert(tunnel.name.clone());
-        self.ends.insert((tunnel.local, tunnel.remote));
+        self.ends.extend(ends(&tunnel));
         self.tunnels.push(tunnel);
         Ok(())
     }
@@ -60,7 +66,9 @@ impl TunnelTable {
         let at = self.tunnels.iter().position(|tunnel| tunnel.name == name).ok_or_else(|| unknown(name))?;
         let tunnel = self.tunnels.remove(at);
         self.names.remove(name);
-        self.ends.remove(&(tunnel.local, tunnel.remote));
+        for ends in ends(&tunnel) {
+            self.ends.remove(&ends);
+        }
         Ok(tunnel)
     }
 
@@ -93,12 +101,18 @@ impl TunnelTable {
         free_name(|name| self.names.contains(name) || is_taken(name))
     }
 
-    fn with_ends(&self, local: Option<Ipv4Addr>, remote: Ipv4Addr) -> Option<&Tunnel> {
-        self.ends
-            .contains(&(local, remote))
-            .then(|| self.tunnels.iter().find(|tunnel| tunnel.local == local && tunnel.remote == remote))
-            .flatten()
+    /// The tunnel that claims some of the same packets.
+    fn rival(&self, tunnel: &Tunnel) -> Option<&Tunnel> {
+        let claimed = ends(tunnel).find(|claimed| self.ends.contains(claimed))?;
+        self.tunnels.iter().find(|other| ends(other).any(|ends| ends == claimed))
     }
+}
+
+/// What tells a tunnel's packets from all others.
+fn ends(tunnel: &Tunnel) -> impl Iterator<Item = Ends> {
+    let (local, remote, kind) = (tunnel.local, tunnel.remote, tunnel.kind);
+    let carried = Carried::ALL.into_iter().filter(move |carried| kind.carries(*carried));
+    carried.map(move |carried| (local, remote, carried.protocol()))
 }
 
 impl<'a> IntoIterator for &'a TunnelTable {
@@ -142,6 +156,11 @@ mod tests {
         .unwrap()
     }
 
+    fn of_kind(kind: &str, name: &str, local: &str, remote: &str) -> Tunnel {
+        Tunnel::try_from(TunnelSpec { kind: Some(kind.into()), ..tunnel(name, local, remote).to_spec() })
+            .unwrap()
+    }
+
     fn table() -> TunnelTable {
         let mut table = TunnelTable::default();
         table.insert(tunnel("ipip1", "10.0.0.1", "10.0.0.2")).unwrap();
@@ -166,6 +185,23 @@ mod tests {
         assert!(table.insert(tunnel("b", "0.0.0.0", "10.0.0.3")).is_err());
         table.insert(tunnel("c", "10.0.0.1", "10.0.0.3")).unwrap();
         table.insert(tunnel("d", "10.0.0.4", "10.0.0.2")).unwrap();
+    }
+
+    #[test]
+    fn tunnels_of_different_kinds_share_their_ends() {
+        let mut table = table();
+        let (local, remote) = ("10.0.0.1", "10.0.0.2");
+        table.insert(of_kind("6in4", "six", local, remote)).unwrap();
+        table.insert(of_kind("mpls", "labels", local, remote)).unwrap();
+        for (kind, other) in [("ipip", "ipip1"), ("sit", "six"), ("mpls", "labels"), ("any", "ipip1")] {
+            let failure = table.insert(of_kind(kind, "more", local, remote)).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Conflict);
+            assert!(failure.message.contains(other), "{kind}: {failure}");
+        }
+        let before = table.clone();
+        table.remove("six").unwrap();
+        assert_ne!(table, before);
+        table.insert(of_kind("6in4", "six", local, remote)).unwrap();
     }
 
     #[test]

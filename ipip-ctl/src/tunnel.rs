@@ -1,37 +1,65 @@
 //! The validated tunnel: every property has a value and keeps the rules that need no kernel to check.
 //!
 //! [`Tunnel::try_from`] is the only way from what was written to what the daemon works with, and
-//! [`Tunnel::to_spec`] the way back. This version carries IPv4 in IPv4; whatever it cannot carry is refused here.
+//! [`Tunnel::to_spec`] the way back. Whatever cannot be carried is refused here.
 
 mod ends;
+mod kind;
+mod mtu;
+mod prefixes;
 mod value;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-pub use self::value::{DSCP_RANGE, DontFragment, Dscp, MTU_RANGE, Mtu};
+use ipnet::IpNet;
+
+pub use self::kind::Kind;
+pub use self::mtu::Mtu;
+pub use self::value::{DSCP_RANGE, DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, TTL_RANGE, Ttl};
 use crate::failure::{Failure, FailureKind};
-use crate::spec::{TunnelSpec, Word};
+use crate::spec::{List, TunnelSpec, Word};
 
 /// The longest name of an interface: the kernel's IFNAMSIZ without the closing zero.
 pub const NAME_MAX: usize = 15;
 /// The longest comment, in characters.
 pub const COMMENT_MAX: usize = 255;
+/// Bytes of an outer IPv4 header.
+const OVERHEAD_IPV4: u16 = 20;
+/// Bytes of an outer IPv6 header.
+const OVERHEAD_IPV6: u16 = 40;
+/// Bytes of the header that holds the encapsulation limit.
+const OVERHEAD_LIMIT: u16 = 8;
 
 /// A tunnel that may be set up as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub struct Tunnel {
     /// The interface's name.
     pub name: String,
+    /// What is carried, and over what.
+    pub kind: Kind,
     /// The outer source; `None` is chosen by the route to the remote.
-    pub local: Option<Ipv4Addr>,
-    /// The outer destination.
-    pub remote: Ipv4Addr,
+    pub local: Option<IpAddr>,
+    /// The outer destination, of the same family.
+    pub remote: IpAddr,
     /// The largest inner packet.
     pub mtu: Mtu,
+    /// The TTL or hop limit of the outer header.
+    pub ttl: Ttl,
     /// The DSCP of the outer header.
     pub dscp: Dscp,
+    /// Whether the outer DSCP is copied inside at the exit.
+    pub decap_dscp: bool,
+    /// What becomes of congestion marks at the entry.
+    pub ecn: Ecn,
+    /// The flow label of the outer header; over IPv4 there is none.
+    pub flow_label: FlowLabel,
+    /// The encapsulation limit that is sent; over IPv4 there is none.
+    pub encapsulation_limit: EncapsulationLimit,
     /// The Don't Fragment bit of the outer header.
     pub dont_fragment: DontFragment,
+    /// Prefixes of the inner addresses at the far end, none of them twice; empty is everything.
+    pub allowed_inner: Vec<IpNet>,
     /// Whether the MSS of TCP connections is lowered to what fits.
     pub clamp_tcp_mss: bool,
     /// Whether forwarded packets may bypass the host's stack.
@@ -60,19 +88,33 @@ impl Tunnel {
     /// Checks what was written and fills in the defaults.
     pub(crate) fn check(spec: TunnelSpec) -> Result<Self, Wrong> {
         let (local, remote) = ends::check(spec.local_address.as_deref(), spec.remote_address.as_deref())?;
+        let kind = Kind::read(spec.kind, remote).map_err(wrong("kind"))?;
+        let flow_label = only_ipv6("flow-label", spec.flow_label, remote)?.unwrap_or(FlowLabel::No);
+        let encapsulation_limit =
+            only_ipv6("encapsulation-limit", spec.encapsulation_limit, remote)?.unwrap_or_default();
         if let Some(word) = spec.keepalive {
             keepalive(&word).map_err(wrong("keepalive"))?;
         }
         if let Some(text) = &spec.comment {
             comment(text).map_err(wrong("comment"))?;
         }
+        let overhead = overhead(remote, encapsulation_limit);
+        let dont_fragment =
+            spec.dont_fragment.map_or(Ok(DontFragment::default_of(kind)), DontFragment::try_from);
         Ok(Self {
             name: name(spec.name).map_err(wrong("name"))?,
+            kind,
             local,
             remote,
-            mtu: value(spec.mtu).map_err(wrong("mtu"))?,
+            mtu: Mtu::read(spec.mtu, kind, overhead).map_err(wrong("mtu"))?,
+            ttl: value(spec.ttl).map_err(wrong("ttl"))?,
             dscp: value(spec.dscp).map_err(wrong("dscp"))?,
-            dont_fragment: value(spec.dont_fragment).map_err(wrong("dont-fragment"))?,
+            decap_dscp: yes_no("decap-dscp", spec.decap_dscp, false)?,
+            ecn: value(spec.ecn).map_err(wrong("ecn"))?,
+            flow_label,
+            encapsulation_limit,
+            dont_fragment: dont_fragment.map_err(wrong("dont-fragment"))?,
+            allowed_inner: prefixes::read(spec.allowed_inner, kind).map_err(wrong("allowed-inner"))?,
             clamp_tcp_mss: yes_no("clamp-tcp-mss", spec.clamp_tcp_mss, true)?,
             allow_fast_path: yes_no("allow-fast-path", spec.allow_fast_path, true)?,
             disabled: yes_no("disabled", spec.disabled, false)?,
@@ -80,16 +122,36 @@ impl Tunnel {
         })
     }
 
-    /// Writes the tunnel out again, every property with its value.
+    /// Bytes that the outer header takes.
+    #[must_use]
+    pub const fn overhead(&self) -> u16 {
+        overhead(self.remote, self.encapsulation_limit)
+    }
+
+    /// The local address as it is written: 0.0.0.0 or :: is chosen by the route.
+    #[must_use]
+    pub fn written_local(&self) -> IpAddr {
+        self.local.unwrap_or(ends::unspecified(self.remote.is_ipv4()))
+    }
+
+    /// Writes the tunnel out again, every property that it has with its value.
     #[must_use]
     pub fn to_spec(&self) -> TunnelSpec {
+        let over_ipv6 = |word: Word| self.remote.is_ipv6().then_some(word);
         TunnelSpec {
             name: Some(self.name.clone()),
-            local_address: Some(self.local.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string()),
+            kind: Some(self.kind.into()),
+            local_address: Some(self.written_local().to_string()),
             remote_address: Some(self.remote.to_string()),
             mtu: Some(self.mtu.into()),
+            ttl: Some(self.ttl.into()),
             dscp: Some(self.dscp.into()),
+            decap_dscp: Some(Word::Truth(self.decap_dscp)),
+            ecn: Some(self.ecn.into()),
+            flow_label: over_ipv6(self.flow_label.into()),
+            encapsulation_limit: over_ipv6(self.encapsulation_limit.into()),
             dont_fragment: Some(self.dont_fragment.into()),
+            allowed_inner: Some(List(self.allowed_inner.iter().map(IpNet::to_string).collect())),
             clamp_tcp_mss: Some(Word::Truth(self.clamp_tcp_mss)),
             allow_fast_path: Some(Word::Truth(self.allow_fast_path)),
             disabled: Some(Word::Truth(self.disabled)),
@@ -97,6 +159,28 @@ impl Tunnel {
             comment: self.comment.clone(),
         }
     }
+}
+
+const fn overhead(remote: IpAddr, limit: EncapsulationLimit) -> u16 {
+    match (remote, limit) {
+        (IpAddr::V4(_), _) => OVERHEAD_IPV4,
+        (IpAddr::V6(_), EncapsulationLimit::None) => OVERHEAD_IPV6,
+        (IpAddr::V6(_), EncapsulationLimit::Limit(_)) => OVERHEAD_IPV6 + OVERHEAD_LIMIT,
+    }
+}
+
+/// A property of the outer IPv6 header: its value or default, and `None` over IPv4.
+fn only_ipv6<T: TryFrom<Word, Error = Failure> + Default>(
+    property: &'static str,
+    word: Option<Word>,
+    remote: IpAddr,
+) -> Result<Option<T>, Wrong> {
+    if remote.is_ipv6() {
+        return value(word).map(Some).map_err(wrong(property));
+    }
+    let Some(word) = word else { return Ok(None) };
+    let failure = usage(format!("{property} `{word}`: an outer IPv4 header has none"));
+    Err(wrong(property)(failure.with_hint("leave it out, or give IPv6 addresses")))
 }
 
 fn value<T: TryFrom<Word, Error = Failure> + Default>(word: Option<Word>) -> Result<T, Failure> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
-use crate::tunnel::{DontFragment, Dscp, Mtu};
+use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
 
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -63,7 +63,9 @@ pub enum Reply {
 pub struct TunnelView {
     /// The interface's name.
     pub name: String,
-    /// The outer source; 0.0.0.0 is chosen by the route.
+    /// What is carried, and over what.
+    pub kind: Kind,
+    /// The outer source; 0.0.0.0 or :: is chosen by the route.
     pub local_address: String,
     /// The outer destination.
     pub remote_address: String,
@@ -71,10 +73,22 @@ pub struct TunnelView {
     pub mtu: Mtu,
     /// The largest inner packet in force; nothing while there is no interface.
     pub actual_mtu: Option<u16>,
+    /// The TTL or hop limit of the outer header.
+    pub ttl: Ttl,
     /// The DSCP of the outer header.
     pub dscp: Dscp,
+    /// Whether the outer DSCP is copied inside at the exit.
+    pub decap_dscp: bool,
+    /// What becomes of congestion marks at the entry.
+    pub ecn: Ecn,
+    /// The flow label of the outer header; nothing over IPv4.
+    pub flow_label: Option<FlowLabel>,
+    /// The encapsulation limit that is sent; nothing over IPv4.
+    pub encapsulation_limit: Option<EncapsulationLimit>,
     /// The Don't Fragment bit of the outer header.
     pub dont_fragment: DontFragment,
+    /// Prefixes of the inner addresses at the far end; empty is everything.
+    pub allowed_inner: Vec<String>,
     /// Whether the MSS of TCP connections is lowered.
     pub clamp_tcp_mss: bool,
     /// The interval of the probes: "0", off.

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::read::{Config, TUNNEL_KEYS, names, read_text};
 use crate::failure::{Failure, FailureKind};
@@ -134,6 +134,8 @@ fn to_table(spec: &TunnelSpec) -> Result<Table, Failure> {
             value(text)
         } else if let Some(number) = written.as_i64() {
             value(number)
+        } else if let Some(list) = written.as_array() {
+            value(list.iter().filter_map(serde_json::Value::as_str).collect::<Array>())
         } else {
             value(written.as_bool().unwrap_or_default())
         };

@@ -221,7 +221,12 @@ impl Engine {
             String::new()
         };
         let link_mtu = underlay.map(|link| link.mtu);
-        let facts = Facts { underlay: way.ifindex, way_mtu: way.mtu.or(link_mtu), source: way.source };
+        let facts = Facts {
+            underlay: way.ifindex,
+            way_mtu: way.mtu.or(link_mtu),
+            source: way.source,
+            is_local_missing: false,
+        };
         (facts, reason)
     }
 

@@ -1,6 +1,5 @@
 //! What clients see of the tunnels.
 
-use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
 use ipip_common::abi::{Reason, Tier};
@@ -25,14 +24,22 @@ impl Engine {
             counters = self.kernel.counters(installed.id)?;
             counters.refuse(Tier::Daemon, Reason::NoSlowPath, installed.left_over.load(Ordering::Relaxed));
         }
+        let is_over_ipv6 = tunnel.remote.is_ipv6();
         Ok(TunnelView {
             name: tunnel.name.clone(),
-            local_address: tunnel.local.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string(),
+            kind: tunnel.kind,
+            local_address: tunnel.written_local().to_string(),
             remote_address: tunnel.remote.to_string(),
             mtu: tunnel.mtu,
             actual_mtu: installed.map(|installed| installed.mtu),
+            ttl: tunnel.ttl,
             dscp: tunnel.dscp,
+            decap_dscp: tunnel.decap_dscp,
+            ecn: tunnel.ecn,
+            flow_label: is_over_ipv6.then_some(tunnel.flow_label),
+            encapsulation_limit: is_over_ipv6.then_some(tunnel.encapsulation_limit),
             dont_fragment: tunnel.dont_fragment,
+            allowed_inner: tunnel.allowed_inner.iter().map(ToString::to_string).collect(),
             clamp_tcp_mss: tunnel.clamp_tcp_mss,
             keepalive: "0".to_owned(),
             allow_fast_path: tunnel.allow_fast_path,

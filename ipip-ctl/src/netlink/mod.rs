@@ -1,6 +1,8 @@
 //! The kernel's side of the world: facts in, changes out.
 
+mod addresses;
 mod features;
+mod labels;
 mod links;
 mod routes;
 
@@ -8,6 +10,7 @@ use futures_util::StreamExt as _;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 
+pub use self::labels::LabelRoute;
 pub use self::links::Link;
 pub use self::routes::Way;
 use crate::failure::{Failure, FailureKind};
@@ -31,6 +34,10 @@ impl Netlink {
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv4Route,
             MulticastGroup::Ipv4Rule,
+            MulticastGroup::Ipv6Ifaddr,
+            MulticastGroup::Ipv6Route,
+            MulticastGroup::Ipv6Rule,
+            MulticastGroup::MplsRoute,
         ];
         let (connection, handle, mut messages) = rtnetlink::new_multicast_connection(&groups)
             .map_err(|error| Failure::io("opening a netlink socket", &error))?;

@@ -1,6 +1,6 @@
 //! The way to a tunnel's remote, as the kernel would route the tunnel's own packets.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType};
@@ -13,8 +13,8 @@ use super::Netlink;
 pub struct Way {
     /// The interface that leads there.
     pub ifindex: u32,
-    /// The source address that the kernel would choose.
-    pub source: Option<Ipv4Addr>,
+    /// The source address that the kernel would choose; one that is good on its link only is none.
+    pub source: Option<IpAddr>,
     /// MTU of the route where it has one of its own, bytes.
     pub mtu: Option<u32>,
 }
@@ -22,10 +22,12 @@ pub struct Way {
 impl Netlink {
     /// The way to `remote` for packets from `local`; `None` where there is no route, or where `remote` is this
     /// host itself.
-    pub async fn way_to(&self, remote: Ipv4Addr, local: Option<Ipv4Addr>) -> Option<Way> {
-        let mut request = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(remote, 32);
+    pub async fn way_to(&self, remote: IpAddr, local: Option<IpAddr>) -> Option<Way> {
+        let length = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
+        let mut request =
+            RouteMessageBuilder::<IpAddr>::new().destination_prefix(remote, length(remote)).ok()?;
         if let Some(local) = local {
-            request = request.source_prefix(local, 32);
+            request = request.source_prefix(local, length(local)).ok()?;
         }
         let answers: Vec<RouteMessage> =
             self.handle.route().get(request.build()).execute().try_collect().await.ok()?;
@@ -42,7 +44,10 @@ fn way(message: &RouteMessage) -> Option<Way> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "three of the kernel's many attributes")]
         match attribute {
             RouteAttribute::Oif(index) => way.ifindex = *index,
-            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => way.source = Some(*address),
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => way.source = Some((*address).into()),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(address)) if !address.is_unicast_link_local() => {
+                way.source = Some((*address).into());
+            }
             RouteAttribute::Metrics(metrics) => {
                 way.mtu = metrics
                     .iter()

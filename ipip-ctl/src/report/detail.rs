@@ -20,16 +20,7 @@ fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::f
     if !tunnel.comment.is_empty() {
         write!(text, " ;;; {}\n    ", tunnel.comment)?;
     }
-    write!(text, " name={} local-address={}", tunnel.name, tunnel.local_address)?;
-    write!(text, " remote-address={} mtu={}", tunnel.remote_address, Word::from(tunnel.mtu))?;
-    if let Some(bytes) = tunnel.actual_mtu {
-        write!(text, " actual-mtu={bytes}")?;
-    }
-    write!(text, "\n     dscp={}", Word::from(tunnel.dscp))?;
-    write!(text, " dont-fragment={}", Word::from(tunnel.dont_fragment))?;
-    write!(text, " clamp-tcp-mss={} keepalive={}", yes_no(tunnel.clamp_tcp_mss), tunnel.keepalive)?;
-    write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
-    writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))?;
+    write_properties(text, tunnel)?;
     if !tunnel.reason.is_empty() {
         writeln!(text, "     reason={:?}", tunnel.reason)?;
     }
@@ -46,6 +37,27 @@ fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::f
         )?;
     }
     Ok(())
+}
+
+fn write_properties(text: &mut String, tunnel: &TunnelView) -> std::fmt::Result {
+    write!(text, " name={} kind={} local-address={}", tunnel.name, tunnel.kind.name(), tunnel.local_address)?;
+    write!(text, " remote-address={} mtu={}", tunnel.remote_address, Word::from(tunnel.mtu))?;
+    if let Some(bytes) = tunnel.actual_mtu {
+        write!(text, " actual-mtu={bytes}")?;
+    }
+    write!(text, "\n     ttl={} dscp={}", Word::from(tunnel.ttl), Word::from(tunnel.dscp))?;
+    write!(text, " decap-dscp={} ecn={}", yes_no(tunnel.decap_dscp), Word::from(tunnel.ecn))?;
+    if let Some(label) = tunnel.flow_label {
+        write!(text, " flow-label={}", Word::from(label))?;
+    }
+    if let Some(limit) = tunnel.encapsulation_limit {
+        write!(text, " encapsulation-limit={}", Word::from(limit))?;
+    }
+    write!(text, " dont-fragment={}", Word::from(tunnel.dont_fragment))?;
+    write!(text, " allowed-inner={}", tunnel.allowed_inner.join(","))?;
+    write!(text, "\n     clamp-tcp-mss={} keepalive={}", yes_no(tunnel.clamp_tcp_mss), tunnel.keepalive)?;
+    write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
+    writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))
 }
 
 fn write_traffic(text: &mut String, tier: &str, traffic: TierTraffic) -> std::fmt::Result {

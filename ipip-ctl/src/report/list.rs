@@ -8,7 +8,7 @@ use super::{LEGEND, flag};
 use crate::api::protocol::TunnelView;
 use crate::spec::Word;
 
-const HEADER: [&str; 7] = ["#", "", "NAME", "MTU", "LOCAL-ADDRESS", "REMOTE-ADDRESS", ""];
+const HEADER: [&str; 8] = ["#", "", "NAME", "KIND", "MTU", "LOCAL-ADDRESS", "REMOTE-ADDRESS", ""];
 
 pub(super) fn text(tunnels: &[TunnelView]) -> String {
     let mut table = Table::new();
@@ -18,6 +18,7 @@ pub(super) fn text(tunnels: &[TunnelView]) -> String {
             number.to_string(),
             flag(tunnel).to_string(),
             tunnel.name.clone(),
+            tunnel.kind.name().to_owned(),
             tunnel.actual_mtu.map_or_else(|| Word::from(tunnel.mtu).to_string(), |bytes| bytes.to_string()),
             tunnel.local_address.clone(),
             tunnel.remote_address.clone(),

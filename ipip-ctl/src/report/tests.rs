@@ -1,16 +1,23 @@
 use super::*;
 use crate::api::protocol::{PortView, Refused, Traffic};
-use crate::tunnel::{DontFragment, Dscp, Mtu};
+use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
 
 fn view(name: &str, remote: &str) -> TunnelView {
     TunnelView {
         name: name.into(),
+        kind: Kind::Ipip,
         local_address: "0.0.0.0".into(),
         remote_address: remote.into(),
         mtu: Mtu::Auto,
         actual_mtu: Some(1480),
+        ttl: Ttl::default(),
         dscp: Dscp::Inherit,
+        decap_dscp: false,
+        ecn: Ecn::Normal,
+        flow_label: None,
+        encapsulation_limit: None,
         dont_fragment: DontFragment::No,
+        allowed_inner: Vec::new(),
         clamp_tcp_mss: true,
         keepalive: "0".into(),
         allow_fast_path: true,
@@ -30,8 +37,13 @@ fn three() -> [TunnelView; 3] {
     let lost = TunnelView {
         running: false,
         actual_mtu: None,
-        reason: "no route to 10.0.0.3".into(),
-        ..view("ipip2", "10.0.0.3")
+        reason: "no route to 2001:db8::3".into(),
+        kind: Kind::Ipipv6,
+        local_address: "::".into(),
+        flow_label: Some(FlowLabel::Auto),
+        encapsulation_limit: Some(EncapsulationLimit::Limit(4)),
+        allowed_inner: vec!["10.0.0.0/8".into(), "2001:db8::/32".into()],
+        ..view("ipip2", "2001:db8::3")
     };
     [berlin, off, lost]
 }
@@ -40,11 +52,11 @@ fn three() -> [TunnelView; 3] {
 fn list_has_columns_flags_comments_and_reasons() {
     let expected = "\
 Flags: X - disabled, R - running, I - invalid
- #     NAME    MTU   LOCAL-ADDRESS  REMOTE-ADDRESS
+ #     NAME    KIND    MTU   LOCAL-ADDRESS  REMOTE-ADDRESS
 ;;; to Berlin
- 0  R  berlin  1480  0.0.0.0        203.0.113.2
- 1  X  ipip1   1480  0.0.0.0        10.0.0.2        disabled
- 2  I  ipip2   auto  0.0.0.0        10.0.0.3        no route to 10.0.0.3
+ 0  R  berlin  ipip    1480  0.0.0.0        203.0.113.2
+ 1  X  ipip1   ipip    1480  0.0.0.0        10.0.0.2        disabled
+ 2  I  ipip2   ipipv6  auto  ::             2001:db8::3     no route to 2001:db8::3
 ";
     assert_eq!(list::text(&three()), expected);
 }
@@ -63,8 +75,9 @@ fn detail_has_every_property_the_traffic_and_the_refusals() {
     let expected = "\
 Flags: X - disabled, R - running, I - invalid
  0 R ;;; to Berlin
-     name=berlin local-address=0.0.0.0 remote-address=203.0.113.2 mtu=auto actual-mtu=1480
-     dscp=inherit dont-fragment=no clamp-tcp-mss=yes keepalive=0 allow-fast-path=yes disabled=no running=yes
+     name=berlin kind=ipip local-address=0.0.0.0 remote-address=203.0.113.2 mtu=auto actual-mtu=1480
+     ttl=64 dscp=inherit decap-dscp=no ecn=normal dont-fragment=no allowed-inner=
+     clamp-tcp-mss=yes keepalive=0 allow-fast-path=yes disabled=no running=yes
      traffic tier=xdp sent-packets=7 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=tc sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=daemon sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0
@@ -74,7 +87,12 @@ Flags: X - disabled, R - running, I - invalid
     assert!(
         detail::text(&[off]).contains(" 0 X name=ipip1 ") && detail::text(&three()).contains("\n 1 X name=")
     );
-    assert!(detail::text(&three()).contains("reason=\"no route to 10.0.0.3\""));
+    let six = detail::text(&three());
+    assert!(six.contains("reason=\"no route to 2001:db8::3\""));
+    assert!(
+        six.contains(" flow-label=auto encapsulation-limit=4 ")
+            && six.contains("=10.0.0.0/8,2001:db8::/32\n")
+    );
 }
 
 #[test]

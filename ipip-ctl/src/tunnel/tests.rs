@@ -1,6 +1,10 @@
+mod refusals;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 
-use super::ends::{NOT_THIS_VERSION, class};
+use super::ends::class;
 use super::*;
 
 fn spec() -> TunnelSpec {
@@ -25,17 +29,82 @@ fn defaults_are_those_of_the_documents() {
         tunnel,
         Tunnel {
             name: "ipip1".into(),
+            kind: Kind::Ipip,
             local: None,
-            remote: Ipv4Addr::new(203, 0, 113, 2),
+            remote: Ipv4Addr::new(203, 0, 113, 2).into(),
             mtu: Mtu::Auto,
+            ttl: Ttl::Fixed(64),
             dscp: Dscp::Inherit,
+            decap_dscp: false,
+            ecn: Ecn::Normal,
+            flow_label: FlowLabel::No,
+            encapsulation_limit: EncapsulationLimit::None,
             dont_fragment: DontFragment::No,
+            allowed_inner: Vec::new(),
             clamp_tcp_mss: true,
             allow_fast_path: true,
             disabled: false,
             comment: None,
         }
     );
+}
+
+#[test]
+fn defaults_over_ipv6_have_a_flow_label_and_no_limit() {
+    let tunnel =
+        Tunnel::try_from(TunnelSpec { remote_address: Some("2001:db8::2".into()), ..spec() }).unwrap();
+    assert_eq!((tunnel.kind, tunnel.flow_label), (Kind::Ipipv6, FlowLabel::Auto));
+    assert_eq!((tunnel.encapsulation_limit, tunnel.overhead()), (EncapsulationLimit::None, 40));
+    assert_eq!(tunnel.written_local().to_string(), "::");
+}
+
+#[test]
+fn kinds_have_other_names_and_keep_their_own() {
+    for (remote, written, name, dont_fragment) in [
+        ("203.0.113.2", "ipip", "ipip", "no"),
+        ("203.0.113.2", "6in4", "6in4", "no"),
+        ("203.0.113.2", "sit", "6in4", "no"),
+        ("203.0.113.2", "6to4", "6in4", "no"),
+        ("203.0.113.2", "mpls", "mpls", "inherit"),
+        ("203.0.113.2", "mplsip", "mpls", "inherit"),
+        ("203.0.113.2", "any", "any", "inherit"),
+        ("2001:db8::2", "4in6", "4in6", "no"),
+        ("2001:db8::2", "ipip6", "4in6", "no"),
+        ("2001:db8::2", "6in6", "6in6", "no"),
+        ("2001:db8::2", "ip6ip6", "6in6", "no"),
+        ("2001:db8::2", "ipipv6", "ipipv6", "no"),
+        ("2001:db8::2", "ip6tnl", "ipipv6", "no"),
+        ("2001:db8::2", "mpls", "mpls", "inherit"),
+        ("2001:db8::2", "any", "any", "inherit"),
+    ] {
+        let spec = TunnelSpec { kind: Some(written.into()), remote_address: Some(remote.into()), ..spec() };
+        let out = Tunnel::try_from(spec).unwrap().to_spec();
+        assert_eq!(
+            (out.kind, out.dont_fragment),
+            (Some(name.into()), Some(dont_fragment.into())),
+            "{written}"
+        );
+    }
+}
+
+#[test]
+fn values_of_the_outer_header_are_read() {
+    for (ttl, value) in [("inherit", Ttl::Inherit), ("1", Ttl::Fixed(1)), ("255", Ttl::Fixed(255))] {
+        assert_eq!(Tunnel::try_from(TunnelSpec { ttl: Some(ttl.into()), ..spec() }).unwrap().ttl, value);
+    }
+    let six = || TunnelSpec { remote_address: Some("2001:db8::2".into()), ..spec() };
+    for (limit, overhead) in [("none", 40), ("0", 48), ("255", 48)] {
+        let spec = TunnelSpec { encapsulation_limit: Some(limit.into()), ..six() };
+        assert_eq!(Tunnel::try_from(spec).unwrap().overhead(), overhead);
+    }
+    for word in [Word::Truth(false), "no".into()] {
+        let spec = TunnelSpec { flow_label: Some(word), ..six() };
+        assert_eq!(Tunnel::try_from(spec).unwrap().flow_label, FlowLabel::No);
+    }
+    let spec = TunnelSpec { allowed_inner: Some("10.0.0.0/8,192.0.2.1".into()), ..spec() };
+    let prefixes: Vec<String> =
+        Tunnel::try_from(spec).unwrap().allowed_inner.iter().map(IpNet::to_string).collect();
+    assert_eq!(prefixes, ["10.0.0.0/8", "192.0.2.1/32"]);
 }
 
 #[test]
@@ -105,26 +174,6 @@ fn local_equal_to_remote_is_refused() {
 }
 
 #[test]
-fn mixed_families_are_told_from_ipv6() {
-    for (local, remote) in
-        [("2001:db8::1", "203.0.113.2"), ("192.0.2.1", "2001:db8::2"), ("::", "203.0.113.2")]
-    {
-        let written =
-            TunnelSpec { local_address: Some(local.into()), remote_address: Some(remote.into()), ..spec() };
-        let failure = refused(written);
-        assert_eq!(failure.kind, FailureKind::Usage);
-        assert!(failure.message.contains("IPv6"), "{failure}");
-    }
-    for local in [None, Some("2001:db8::1".to_owned()), Some("::".to_owned())] {
-        let written =
-            TunnelSpec { local_address: local, remote_address: Some("2001:db8::2".into()), ..spec() };
-        let failure = refused(written);
-        assert_eq!(failure.kind, FailureKind::Unsupported);
-        assert!(failure.message.contains(NOT_THIS_VERSION), "{failure}");
-    }
-}
-
-#[test]
 fn mtu_is_auto_or_in_range() {
     for (word, mtu) in [("auto", Mtu::Auto), ("68", Mtu::Fixed(68)), ("65515", Mtu::Fixed(65515))] {
         assert_eq!(Tunnel::try_from(TunnelSpec { mtu: Some(word.into()), ..spec() }).unwrap().mtu, mtu);
@@ -190,22 +239,63 @@ fn comment_is_one_line() {
     assert_eq!(tunnel.comment, None);
 }
 
-fn host() -> impl Strategy<Value = Ipv4Addr> {
-    any::<u32>().prop_map(Ipv4Addr::from).prop_filter("a host's address", |address| class(*address).is_none())
+fn host(is_ipv4: bool) -> impl Strategy<Value = IpAddr> {
+    any::<u128>()
+        .prop_map(move |bits| {
+            let low = u32::try_from(bits & u128::from(u32::MAX)).unwrap();
+            if is_ipv4 { Ipv4Addr::from(low).into() } else { Ipv6Addr::from(bits).into() }
+        })
+        .prop_filter("a host's address", |address| class(*address).is_none())
+}
+
+fn prefixes(kind: Kind) -> impl Strategy<Value = Vec<IpNet>> {
+    prop::collection::vec((host(true), host(false), any::<bool>(), 0..=32_u8), 0..4).prop_map(move |hosts| {
+        let mut prefixes = Vec::new();
+        for (four, six, is_ipv4, length) in hosts {
+            let prefix = IpNet::new(if is_ipv4 { four } else { six }, length).unwrap().trunc();
+            let carried =
+                if is_ipv4 { ipip_common::abi::Carried::Ipv4 } else { ipip_common::abi::Carried::Ipv6 };
+            if kind.carries(carried) && !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        prefixes
+    })
+}
+
+/// Kind, and whether it is over IPv4.
+fn kinds() -> impl Strategy<Value = (Kind, bool)> {
+    (prop::sample::select(Kind::ALL.to_vec()), any::<bool>()).prop_map(|(kind, is_ipv4)| {
+        (kind, kind.family().map_or(is_ipv4, |family| family == ipip_common::abi::Family::V4))
+    })
+}
+
+fn tunnels() -> impl Strategy<Value = Tunnel> {
+    kinds().prop_flat_map(|(kind, is_ipv4)| tunnels_of(kind, is_ipv4))
 }
 
 prop_compose! {
-    fn tunnels()(
+    fn tunnels_of(kind: Kind, is_ipv4: bool)(
         name in "[a-z][a-z0-9_.-]{0,14}",
-        local in prop::option::of(host()),
-        remote in host(),
-        mtu in prop_oneof![Just(Mtu::Auto), MTU_RANGE.prop_map(Mtu::Fixed)],
-        dscp in prop_oneof![Just(Dscp::Inherit), DSCP_RANGE.prop_map(Dscp::Fixed)],
+        (local, remote) in (prop::option::of(host(is_ipv4)), host(is_ipv4)),
+        mtu in prop_oneof![Just(Mtu::Auto), Mtu::range(kind, 48).prop_map(Mtu::Fixed)],
+        (ttl, dscp) in (
+            prop_oneof![Just(Ttl::Inherit), TTL_RANGE.prop_map(Ttl::Fixed)],
+            prop_oneof![Just(Dscp::Inherit), DSCP_RANGE.prop_map(Dscp::Fixed)],
+        ),
+        ecn in prop_oneof![Just(Ecn::Normal), Just(Ecn::Compatibility)],
+        limit in prop_oneof![Just(EncapsulationLimit::None), any::<u8>().prop_map(EncapsulationLimit::Limit)],
         dont_fragment in prop_oneof![Just(DontFragment::No), Just(DontFragment::Inherit)],
-        (clamp_tcp_mss, allow_fast_path, disabled) in any::<(bool, bool, bool)>(),
+        allowed_inner in prefixes(kind),
+        (decap_dscp, has_label, clamp_tcp_mss, allow_fast_path, disabled) in any::<(bool, bool, bool, bool, bool)>(),
         comment in prop::option::of("[ -~äöü]{1,40}"),
     ) -> Tunnel {
-        Tunnel { name, local, remote, mtu, dscp, dont_fragment, clamp_tcp_mss, allow_fast_path, disabled, comment }
+        let flow_label = if has_label && !is_ipv4 { FlowLabel::Auto } else { FlowLabel::No };
+        let encapsulation_limit = if is_ipv4 { EncapsulationLimit::None } else { limit };
+        Tunnel {
+            name, kind, local, remote, mtu, ttl, dscp, decap_dscp, ecn, flow_label, encapsulation_limit,
+            dont_fragment, allowed_inner, clamp_tcp_mss, allow_fast_path, disabled, comment,
+        }
     }
 }
 
@@ -219,9 +309,14 @@ proptest! {
     }
 
     #[test]
-    fn no_input_panics(name in ".*", local in ".*", remote in ".*", mtu in ".*", keepalive in ".*") {
+    fn no_input_panics(
+        (name, kind, local, remote) in (".*", ".*", ".*", ".*"),
+        (mtu, keepalive, prefixes) in (".*", ".*", ".*"),
+    ) {
         let written = TunnelSpec {
             name: Some(name),
+            kind: Some(kind.as_str().into()),
+            allowed_inner: Some(prefixes.as_str().into()),
             local_address: Some(local),
             remote_address: Some(remote),
             mtu: Some(mtu.as_str().into()),

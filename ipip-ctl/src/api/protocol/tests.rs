@@ -3,12 +3,19 @@ use super::*;
 fn view() -> TunnelView {
     TunnelView {
         name: "ipip1".into(),
+        kind: Kind::Ipip,
         local_address: "0.0.0.0".into(),
         remote_address: "203.0.113.2".into(),
         mtu: Mtu::Auto,
         actual_mtu: Some(1480),
+        ttl: Ttl::default(),
         dscp: Dscp::Fixed(46),
+        decap_dscp: false,
+        ecn: Ecn::Normal,
+        flow_label: None,
+        encapsulation_limit: None,
         dont_fragment: DontFragment::No,
+        allowed_inner: Vec::new(),
         clamp_tcp_mss: true,
         keepalive: "0".into(),
         allow_fast_path: true,
@@ -61,6 +68,8 @@ fn views_have_the_property_names_of_the_file() {
     assert_eq!(json["actual-mtu"], 1480);
     assert_eq!(json["dscp"], 46);
     assert_eq!(json["dont-fragment"], "no");
+    assert_eq!((&json["kind"], &json["ttl"], &json["ecn"]), (&"ipip".into(), &64.into(), &"normal".into()));
+    assert_eq!((&json["flow-label"], &json["allowed-inner"]), (&().into(), &serde_json::json!([])));
     assert_eq!(json["clamp-tcp-mss"], true);
     assert_eq!(json["traffic"]["xdp"]["sent-packets"], 0);
     assert_eq!(json["refused"][0]["packets"], 3);

@@ -53,6 +53,7 @@ fn new_file_holds_what_was_written_and_nothing_else() {
     let spec = TunnelSpec {
         mtu: Some("1400".into()),
         dscp: Some("inherit".into()),
+        allowed_inner: Some("10.0.0.0/8,192.0.2.0/24".into()),
         disabled: Some("yes".into()),
         comment: Some("say \"hi\"".into()),
         ..spec("ipip1", "203.0.113.2")
@@ -61,7 +62,7 @@ fn new_file_holds_what_was_written_and_nothing_else() {
     assert_eq!(
         fixture.text(),
         "[[tunnel]]\nname = \"ipip1\"\nremote-address = \"203.0.113.2\"\nmtu = 1400\ndscp = \"inherit\"\n\
-         disabled = \"yes\"\ncomment = 'say \"hi\"'\n"
+         allowed-inner = [\"10.0.0.0/8\", \"192.0.2.0/24\"]\ndisabled = \"yes\"\ncomment = 'say \"hi\"'\n"
     );
     assert_eq!(fs::metadata(fixture.file.path()).unwrap().mode() & 0o777, NEW_FILE_MODE);
     fixture.file.add(&self::spec("ipip2", "203.0.113.3")).unwrap();

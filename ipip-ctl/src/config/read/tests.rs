@@ -39,11 +39,27 @@ fn reads_every_property_in_both_spellings() {
             dscp = "inherit"
             dont-fragment = false
             keepalive = "0"
+            [[{key}]]
+            name = "six"
+            kind = "any"
+            local-address = "::"
+            remote-address = "2001:db8::2"
+            ttl = "inherit"
+            decap-dscp = "yes"
+            ecn = "compatibility"
+            flow-label = "no"
+            encapsulation-limit = 4
+            allowed-inner = ["10.0.0.0/8", "2001:db8:1::/48"]
+            [[{key}]]
+            kind = "6in4"
+            remote-address = "203.0.113.2"
+            allowed-inner = "2001:db8::/32"
             "#
         );
         let config = parse(&text).unwrap();
         assert_eq!(config.interfaces, Some(vec!["eth0".to_owned(), "eth1".to_owned()]));
-        assert_eq!(config.tunnels.len(), 2);
+        assert_eq!(config.tunnels.len(), 4);
+        assert_eq!(config.tunnels.get("six").unwrap().allowed_inner.len(), 2);
         let berlin = config.tunnels.get("berlin").unwrap();
         assert!(berlin.disabled && !berlin.clamp_tcp_mss && !berlin.allow_fast_path);
         assert_eq!(berlin.comment.as_deref(), Some("to Berlin"));
@@ -101,6 +117,15 @@ fn bad_value_is_named_with_its_place() {
         ("local-address = 5", FailureKind::Usage),
         ("local-address = \"10.0.0.1\"", FailureKind::Usage),
         ("local-address = \"2001:db8::1\"", FailureKind::Usage),
+        ("kind = \"gre\"", FailureKind::Usage),
+        ("kind = \"6in6\"", FailureKind::Usage),
+        ("ttl = 0", FailureKind::Usage),
+        ("ecn = true", FailureKind::Usage),
+        ("flow-label = \"auto\"", FailureKind::Usage),
+        ("encapsulation-limit = 4", FailureKind::Usage),
+        ("allowed-inner = [\"10.0.0.1/8\"]", FailureKind::Usage),
+        ("allowed-inner = 5", FailureKind::Usage),
+        ("decap-dscp = 1", FailureKind::Usage),
         ("name = \"a/b\"", FailureKind::Usage),
         ("name = 1979-05-27", FailureKind::Usage),
         ("comment = \"a\\nb\"", FailureKind::Usage),
