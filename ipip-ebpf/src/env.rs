@@ -18,7 +18,7 @@ use ipip_common::{
 };
 
 use crate::{
-    hook::fib::{self, Answer},
+    hook::fib::{self, Answer, Found},
     maps,
 };
 
@@ -39,6 +39,12 @@ pub(crate) struct TcEnv {
 pub(crate) fn port(ifindex: u32) -> Option<&'static Port> {
     // SAFETY: the daemon replaces a whole value at once, and the programs only read it.
     unsafe { maps::PORTS.get(ifindex) }
+}
+
+/// Whether the interface is a tunnel's.
+#[inline(always)]
+fn is_tunnel(ifindex: u32) -> bool {
+    port(ifindex).is_some_and(|port| port.tunnel_id().is_some())
 }
 
 #[inline(always)]
@@ -134,19 +140,17 @@ impl XdpEnv {
     /// The hop onto another port's wire, if that port takes redirected frames.
     #[inline(always)]
     fn wire(answer: &Answer) -> Result<Hop, Reason> {
-        match *answer {
-            Answer::Known { ifindex, link } => match port(ifindex) {
-                Some(port) if port.is_fast() => Ok(Hop::wire(ifindex, link)),
+        match answer.found {
+            Found::Known => match port(answer.ifindex) {
+                Some(port) if port.is_fast() => Ok(Hop::wire(answer.ifindex, answer.link)),
                 Some(_) | None => Err(Reason::SlowPort),
             },
-            Answer::Routed { ifindex } => match port(ifindex) {
-                Some(port) if port.tunnel_id().is_some() => Err(Reason::SlowPort),
-                Some(_) | None => Err(Reason::NoNeighbour),
-            },
-            Answer::TooBig => Err(Reason::TooBig),
-            Answer::NotForwarded => Err(Reason::Local),
-            Answer::Disabled => Err(Reason::NotForwarding),
-            Answer::None => Err(Reason::NoRoute),
+            Found::Routed if is_tunnel(answer.ifindex) => Err(Reason::SlowPort),
+            Found::Routed => Err(Reason::NoNeighbour),
+            Found::TooBig => Err(Reason::TooBig),
+            Found::NotForwarded => Err(Reason::Local),
+            Found::Disabled => Err(Reason::NotForwarding),
+            Found::None => Err(Reason::NoRoute),
         }
     }
 }
@@ -161,8 +165,10 @@ impl Env for XdpEnv {
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
         // SAFETY: the context is the one this program was started with.
         let answer = unsafe { fib::route(self.ctx, self.ingress, flow, 0) };
-        let (Answer::Known { ifindex, .. } | Answer::Routed { ifindex }) = answer else { return None };
-        tunnel(port(ifindex)?.tunnel_id()?)
+        if !answer.is_routed() {
+            return None;
+        }
+        tunnel(port(answer.ifindex)?.tunnel_id()?)
     }
 
     #[inline(always)]
@@ -190,9 +196,7 @@ impl Env for XdpEnv {
     fn route_outer(&self, tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
         // SAFETY: the context is the one this program was started with.
         let answer = unsafe { fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length) };
-        if let Answer::Routed { ifindex } = answer
-            && port(ifindex).is_some_and(|port| port.tunnel_id().is_some())
-        {
+        if answer.is_routed() && answer.ifindex == tunnel.ifindex() {
             return Err(Reason::Loop);
         }
         Self::wire(&answer)
@@ -276,24 +280,27 @@ impl Env for TcEnv {
 
     #[inline(always)]
     fn route_outer(&self, tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        let answer = unsafe { fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length) };
         // The kernel resolves the neighbour of an IP packet, but not that of a labelled one.
         let needs_neighbour = outer.protocol == PROTOCOL_MPLS;
-        // SAFETY: the context is the one this program was started with.
-        let ifindex = match unsafe {
-            fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length)
-        } {
-            Answer::Known { ifindex, link } if needs_neighbour => return Ok(Hop::wire(ifindex, link)),
-            Answer::Routed { .. } | Answer::Disabled if needs_neighbour => return Err(Reason::NoNeighbour),
-            Answer::Known { ifindex, .. } | Answer::Routed { ifindex } => ifindex,
-            Answer::TooBig => return Err(Reason::TooBig),
+        let ifindex = match answer.found {
+            Found::Known if needs_neighbour && !is_tunnel(answer.ifindex) => {
+                return Ok(Hop::wire(answer.ifindex, answer.link));
+            }
+            Found::Known | Found::Routed | Found::Disabled if needs_neighbour => {
+                return Err(Reason::NoNeighbour);
+            }
+            Found::Known | Found::Routed => answer.ifindex,
+            Found::TooBig => return Err(Reason::TooBig),
             // A host that does not forward gets no answer from the kernel: the way that the daemon saw.
-            Answer::Disabled if tunnel.underlay() != 0 => tunnel.underlay(),
-            Answer::NotForwarded | Answer::Disabled | Answer::None => return Err(Reason::NoRoute),
+            Found::Disabled if tunnel.underlay() != 0 => tunnel.underlay(),
+            Found::NotForwarded | Found::Disabled | Found::None => return Err(Reason::NoRoute),
         };
-        match port(ifindex) {
-            Some(port) if port.tunnel_id().is_some() => Err(Reason::Loop),
-            Some(_) | None => Ok(Hop::neighbour(ifindex)),
+        if ifindex == tunnel.ifindex() {
+            return Err(Reason::Loop);
         }
+        Ok(Hop::neighbour(ifindex))
     }
 
     #[inline(always)]

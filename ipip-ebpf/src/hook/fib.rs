@@ -23,11 +23,12 @@ const LOOPBACK: u32 = 1;
 struct Request([u64; 8]);
 
 /// What the kernel says of a packet.
-pub(crate) enum Answer {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
     /// Routed, and the neighbour is known.
-    Known { ifindex: u32, link: Link },
+    Known,
     /// Routed, but the neighbour is not known (a device without neighbours never has one).
-    Routed { ifindex: u32 },
+    Routed,
     /// Routed, but larger than the route's MTU.
     TooBig,
     /// For this host itself, or not to be forwarded to anywhere.
@@ -36,6 +37,23 @@ pub(crate) enum Answer {
     Disabled,
     /// Unreachable, prohibited, blackhole, or something that only the stack can do.
     None,
+}
+
+/// The kernel's answer. All fields are set whatever it is, as those of [`ipip_common::verdict::Hop`].
+pub(crate) struct Answer {
+    pub(crate) found: Found,
+    /// The interface that it leaves by, where it is routed.
+    pub(crate) ifindex: u32,
+    /// Ethernet addresses, where the neighbour is known.
+    pub(crate) link: Link,
+}
+
+impl Answer {
+    /// Whether it leaves by an interface.
+    #[inline(always)]
+    pub(crate) fn is_routed(&self) -> bool {
+        matches!(self.found, Found::Known | Found::Routed)
+    }
 }
 
 impl Request {
@@ -93,14 +111,15 @@ fn address(family: Family, [a, b, c, d]: [u32; 4]) -> [u64; 2] {
 unsafe fn ask(ctx: *mut c_void, mut request: Request, flags: u32) -> Answer {
     // SAFETY: the caller vouches for ctx; the request is as long as the kernel's structure.
     let code = unsafe { bpf_fib_lookup(ctx, (&raw mut request).cast(), size_of::<Request>() as i32, flags) };
-    match u32::try_from(code) {
-        Ok(BPF_FIB_LKUP_RET_SUCCESS) => Answer::Known { ifindex: request.ifindex(), link: request.link() },
-        Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => Answer::Routed { ifindex: request.ifindex() },
-        Ok(BPF_FIB_LKUP_RET_FRAG_NEEDED) => Answer::TooBig,
-        Ok(BPF_FIB_LKUP_RET_NOT_FWDED) => Answer::NotForwarded,
-        Ok(BPF_FIB_LKUP_RET_FWD_DISABLED) => Answer::Disabled,
-        Ok(_) | Err(_) => Answer::None,
-    }
+    let found = match u32::try_from(code) {
+        Ok(BPF_FIB_LKUP_RET_SUCCESS) => Found::Known,
+        Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => Found::Routed,
+        Ok(BPF_FIB_LKUP_RET_FRAG_NEEDED) => Found::TooBig,
+        Ok(BPF_FIB_LKUP_RET_NOT_FWDED) => Found::NotForwarded,
+        Ok(BPF_FIB_LKUP_RET_FWD_DISABLED) => Found::Disabled,
+        Ok(_) | Err(_) => Found::None,
+    };
+    Answer { found, ifindex: request.ifindex(), link: request.link() }
 }
 
 /// The route of a packet that arrived on `ifindex`. `length`: total length for the check against the route's
