@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod dataplane;
 pub mod engine;
 pub mod failure;
+pub mod icmp;
 pub mod lower;
 pub mod netlink;
 pub mod report;

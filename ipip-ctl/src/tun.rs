@@ -14,8 +14,10 @@ use tokio::io::unix::AsyncFd;
 use crate::failure::{Failure, FailureKind};
 
 const DEVICE: &str = "/dev/net/tun";
-/// Longest packet that is read, with the offload header in front.
-const PACKET_MAX: usize = 65_536 + 16;
+/// Bytes of the offload header in front of a packet (`struct virtio_net_hdr`).
+const OFFLOAD_HEADER: usize = 10;
+/// Most bytes that one packet is read as.
+pub const READ_MAX: usize = 65_536 + OFFLOAD_HEADER;
 
 mod calls {
     //! The ioctls of `linux/if_tun.h`.
@@ -107,26 +109,18 @@ impl Tun {
         Ok(())
     }
 
-    /// Waits for packets that the programs left over, and takes them out; how many there were. Ends with an
-    /// error when the interface is gone.
+    /// Waits for a packet that the programs left over, takes it out, and gives its bytes from the IP header on.
+    /// `buffer` has room for [`READ_MAX`] bytes.
     ///
     /// # Errors
     ///
     /// The interface is gone.
-    pub async fn take_left_over(&self) -> io::Result<u64> {
-        let mut packet = vec![0; PACKET_MAX];
+    pub async fn take_left_over<'a>(&self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
         loop {
             let mut ready = self.file.readable().await?;
-            let mut count = 0;
-            loop {
-                match ready.try_io(|file| file.get_ref().read(&mut packet)) {
-                    Ok(Ok(_)) => count += 1,
-                    Ok(Err(error)) => return Err(error),
-                    Err(_would_block) => break,
-                }
-            }
-            if count > 0 {
-                return Ok(count);
+            match ready.try_io(|file| file.get_ref().read(buffer)) {
+                Ok(length) => return Ok(buffer.get(OFFLOAD_HEADER..length?).unwrap_or_default()),
+                Err(_would_block) => {}
             }
         }
     }

@@ -1,12 +1,11 @@
 //! The loaded object: the only file that knows the maps by name.
 
-use std::os::fd::{AsFd, AsRawFd as _};
-
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
-    MAX_PORTS, MAX_TUNNELS, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, map, program, refusal_index,
+    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, map, program,
+    refusal_index,
 };
 use nix::libc;
 
@@ -45,6 +44,9 @@ pub struct Kernel {
     ports: HashMap<MapData, u32, Port>,
     traffic: PerCpuArray<MapData, Traffic>,
     refusals: PerCpuArray<MapData, u64>,
+    pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
+    pub(super) allowed: LpmTrie<MapData, AllowedInner, u32>,
+    pub(super) labels: HashMap<MapData, u32, LabelEntry>,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -67,7 +69,7 @@ impl Kernel {
             )
             .with_hint("build it with `cargo xtask build`"));
         }
-        check_pinned(&pins)?;
+        super::shapes::check(&pins)?;
         let mut programs = load_programs(&pins).inspect_err(|_| pins.undo())?;
         super::trace::follow(&mut programs);
         let mut take = |name| {
@@ -82,6 +84,9 @@ impl Kernel {
             ports: take(map::PORTS)?.try_into().map_err(wrong)?,
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
             refusals: take(map::REFUSALS)?.try_into().map_err(wrong)?,
+            addresses: take(map::ADDRESSES)?.try_into().map_err(wrong)?,
+            allowed: take(map::ALLOWED)?.try_into().map_err(wrong)?,
+            labels: take(map::LABELS)?.try_into().map_err(wrong)?,
             programs,
             pins,
         })
@@ -173,14 +178,23 @@ impl Kernel {
         }
         for tier in Tier::ALL {
             for reason in Reason::ALL {
-                let per_cpu = self
-                    .refusals
-                    .get(&refusal_index(id, tier, reason), 0)
-                    .map_err(|error| failed("reading map REFUSALS", &error))?;
-                counters.refuse(tier, reason, per_cpu.iter().sum());
+                counters.refuse(tier, reason, self.refused(id, tier, reason)?);
             }
         }
         Ok(counters)
+    }
+
+    /// How many of a tunnel's packets a tier refused for this reason, over all CPUs.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn refused(&self, id: u32, tier: Tier, reason: Reason) -> Result<u64, Failure> {
+        let per_cpu = self
+            .refusals
+            .get(&refusal_index(id, tier, reason), 0)
+            .map_err(|error| failed("reading map REFUSALS", &error))?;
+        Ok(per_cpu.iter().sum())
     }
 
     /// Sets a tunnel's counters to zero, for the next tunnel with this ID.
@@ -220,61 +234,11 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     Ok(programs)
 }
 
-/// Maps that are pinned must be the ones that the programs were built for.
-fn check_pinned(pins: &Pins) -> Result<(), Failure> {
-    let shapes = [
-        (map::TUNNELS, 4, size_of::<TunnelEntry>(), MAX_TUNNELS),
-        (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS * 3),
-        (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
-        (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
-    ];
-    for (name, key_size, value_size, entries) in shapes {
-        let path = pins.map(name);
-        if !path.exists() {
-            continue;
-        }
-        let info = MapData::from_pin(&path)
-            .and_then(|map| map.info())
-            .map_err(|error| failed(format!("looking at {}", path.display()), &error))?;
-        let found = (info.key_size() as usize, info.value_size() as usize, info.max_entries());
-        if found != (key_size, value_size, entries) {
-            let message = format!("{}: a map of another build of ipip-ctl", path.display());
-            return Err(Failure::new(FailureKind::Conflict, message)
-                .with_hint("remove the pins of that build, or give another --pin-dir"));
-        }
-    }
-    Ok(())
-}
-
 /// That there was nothing to remove is no error.
-fn gone(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn gone(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         result => result,
-    }
-}
-
-/// `SO_NETNS_COOKIE` (Linux 5.14).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NamespaceCookie;
-
-impl nix::sys::socket::GetSockOpt for NamespaceCookie {
-    type Val = u64;
-
-    fn get<F: AsFd>(&self, fd: &F) -> nix::Result<u64> {
-        let mut value = 0_u64;
-        let mut length = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default();
-        // SAFETY: both pointers are to values that outlive the call, and the length is the value's.
-        let code = unsafe {
-            libc::getsockopt(
-                fd.as_fd().as_raw_fd(),
-                libc::SOL_SOCKET,
-                71,
-                (&raw mut value).cast(),
-                &raw mut length,
-            )
-        };
-        nix::errno::Errno::result(code).map(|_| value)
     }
 }

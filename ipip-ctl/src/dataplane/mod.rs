@@ -3,7 +3,9 @@
 mod attach;
 mod counters;
 mod kernel;
+mod lists;
 mod pins;
+mod shapes;
 mod trace;
 
 pub use self::attach::{Direction, NoXdp};

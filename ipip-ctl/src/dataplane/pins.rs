@@ -3,9 +3,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
 use ipip_common::abi::{ABI_VERSION, map};
+use nix::libc;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::failure::{Failure, FailureKind};
@@ -126,6 +128,29 @@ pub fn check_bpffs(top: &Path) -> Result<(), Failure> {
 fn namespace_cookie() -> Result<u64, Failure> {
     let failed = |error: io::Error| Failure::io("reading the network namespace's cookie", &error);
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::DGRAM, None).map_err(failed)?;
-    nix::sys::socket::getsockopt(&socket, super::kernel::NamespaceCookie)
-        .map_err(|error| failed(error.into()))
+    nix::sys::socket::getsockopt(&socket, NamespaceCookie).map_err(|error| failed(error.into()))
+}
+
+/// `SO_NETNS_COOKIE` (Linux 5.14).
+#[derive(Clone, Copy, Debug)]
+struct NamespaceCookie;
+
+impl nix::sys::socket::GetSockOpt for NamespaceCookie {
+    type Val = u64;
+
+    fn get<F: AsFd>(&self, fd: &F) -> nix::Result<u64> {
+        let mut value = 0_u64;
+        let mut length = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default();
+        // SAFETY: both pointers are to values that outlive the call, and the length is the value's.
+        let code = unsafe {
+            libc::getsockopt(
+                fd.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                71,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        nix::errno::Errno::result(code).map(|_| value)
+    }
 }

@@ -1,14 +1,21 @@
 //! What the daemon does: brings the kernel to what the configuration says, and keeps it there.
 //!
-//! Everything happens in [`Engine::reconcile`], which looks at the interfaces and routes as they are now and
+//! Everything happens in [`Engine::reconcile`], which looks at the interfaces, addresses and routes as they are now and
 //! changes what differs. It runs at the start, after each command and after each word from the kernel.
 
 mod commands;
+mod ecn;
+mod facts;
+mod left_over;
+mod mirror;
 mod ports;
 mod tunnels;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use ipip_common::abi::LabelEntry;
 
 use self::ports::PortState;
 use self::tunnels::Running;
@@ -28,6 +35,10 @@ pub struct Engine {
     netlink: Netlink,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
+    /// The host's addresses, as the programs know them.
+    addresses: HashSet<IpAddr>,
+    /// Where MPLS labels lead, as the programs know it.
+    labels: BTreeMap<u32, LabelEntry>,
 }
 
 impl Engine {
@@ -38,10 +49,12 @@ impl Engine {
             file,
             interfaces: config.interfaces,
             table: config.tunnels,
+            labels: kernel.labels(),
             kernel,
             netlink,
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
+            addresses: HashSet::new(),
         }
     }
 
@@ -54,6 +67,7 @@ impl Engine {
         let links = self.netlink.links().await?;
         self.remove_stale_tunnels(&links)?;
         self.remove_stale_ports(&links);
+        self.remove_stale_addresses().await?;
         for tunnel in &self.table.clone() {
             if let Err(failure) = self.bring_up(tunnel, &links).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
@@ -70,8 +84,12 @@ impl Engine {
     /// The kernel does not answer at all.
     pub async fn reconcile(&mut self) -> Result<(), Failure> {
         let links = self.netlink.links().await?;
+        // The addresses come first: they tell whether a tunnel may run.
+        self.reconcile_addresses().await?;
         self.reconcile_ports(&links).await;
         self.reconcile_tunnels(&links).await;
+        self.reconcile_labels(&links).await;
+        self.watch_ecn();
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl PortState {
             }
             Ok(()) => {}
             Err(NoXdp::NotForwarding) => {
-                reasons.push("IPv4 forwarding is off: tier 1 has nothing to do".to_owned());
+                reasons.push("forwarding is off: tier 1 has nothing to do".to_owned());
             }
             Err(NoXdp::Occupied) => reasons.push("the XDP hook is occupied by another program".to_owned()),
             Err(NoXdp::NotNative(why)) => reasons.push(why.clone()),
@@ -156,8 +156,10 @@ impl Engine {
     }
 }
 
-/// Whether the host forwards what arrives on this interface.
+/// Whether the host forwards what arrives on this interface, of either family. A kernel without IPv6 has no such file.
 fn forwards(name: &str) -> bool {
-    std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"))
-        .is_ok_and(|text| text.trim() != "0")
+    ["ipv4", "ipv6"].into_iter().any(|family| {
+        std::fs::read_to_string(format!("/proc/sys/net/{family}/conf/{name}/forwarding"))
+            .is_ok_and(|text| text.trim() != "0")
+    })
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use ipip_common::abi::{MAX_TUNNELS, Port, TunnelConfig, TunnelEntry};
 use tokio::task::JoinHandle;
 
+use super::ecn::EcnWatch;
+use super::left_over::drain;
 use super::{Engine, by_index, by_name};
 use crate::dataplane::Direction;
 use crate::failure::{Failure, FailureKind};
@@ -30,6 +32,7 @@ pub(super) struct Installed {
     pub(super) ifindex: u32,
     pub(super) mtu: u16,
     pub(super) left_over: Arc<AtomicU64>,
+    pub(super) ecn: EcnWatch,
     tun: Arc<Tun>,
     drain: JoinHandle<()>,
     entry: Option<TunnelConfig>,
@@ -64,8 +67,11 @@ impl Engine {
         let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
         let tun = Arc::new(tun);
         let left_over = Arc::new(AtomicU64::new(0));
-        let drain = tokio::spawn(drain(Arc::clone(&tun), Arc::clone(&left_over)));
-        let installed = Installed { id, ifindex, mtu: 0, left_over, tun, drain, entry: None, carrier: None };
+        let limits = tunnel.remote.is_ipv6();
+        let drain = tokio::spawn(drain(Arc::clone(&tun), ifindex, limits, Arc::clone(&left_over)));
+        let ecn = EcnWatch::from(self.dangerous(id));
+        let installed =
+            Installed { id, ifindex, mtu: 0, left_over, ecn, tun, drain, entry: None, carrier: None };
         let running = Running { installed: Some(installed), reason: String::new() };
         self.running.insert(tunnel.name.clone(), running);
         Ok(())
@@ -122,7 +128,9 @@ impl Engine {
                 self.kernel.clear_peer(&peer)?;
             }
         }
+        self.withdraw_labels(id)?;
         self.kernel.clear_tunnel(id)?;
+        self.kernel.allow_only(id, &[])?;
         self.kernel.clear_port(ifindex)?;
         self.kernel.detach(ifindex, name);
         Ok(())
@@ -200,37 +208,8 @@ impl Engine {
             .is_some_and(|installed| installed.carrier.is_none())
     }
 
-    /// What is known of the way to the remote, and why the tunnel does not run.
-    async fn facts(&self, tunnel: &Tunnel, ifindex: u32, links: &[Link]) -> (Facts, String) {
-        let way = self.netlink.way_to(tunnel.remote, tunnel.local).await;
-        let Some(way) = way else {
-            let reason = match tunnel.local {
-                Some(local) => format!("no route to {} from {local}", tunnel.remote),
-                None => format!("no route to {}", tunnel.remote),
-            };
-            return (Facts::default(), if tunnel.disabled { "disabled".to_owned() } else { reason });
-        };
-        let underlay = by_index(links, way.ifindex);
-        let reason = if tunnel.disabled {
-            "disabled".to_owned()
-        } else if way.ifindex == ifindex {
-            format!("the route to {} leads through the tunnel itself", tunnel.remote)
-        } else if underlay.is_none_or(|link| !link.is_up || !link.is_running) {
-            format!("interface {} is down", underlay.map_or("of the route", |link| link.name.as_str()))
-        } else {
-            String::new()
-        };
-        let link_mtu = underlay.map(|link| link.mtu);
-        let facts = Facts {
-            underlay: way.ifindex,
-            way_mtu: way.mtu.or(link_mtu),
-            source: way.source,
-            is_local_missing: false,
-        };
-        (facts, reason)
-    }
-
-    /// Writes entry and peers where they changed: the entry before the peers that lead to it.
+    /// Writes entry and peers where they changed: the entry before the peers that lead to it, and after the
+    /// prefixes that it asks for.
     fn follow_entry(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Result<(), Failure> {
         let wanted = lower::lower(tunnel, id, ifindex, facts);
         let installed = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref());
@@ -238,8 +217,11 @@ impl Engine {
             return Ok(());
         }
         let peers = wanted.as_ref().map(lower::peers).unwrap_or_default();
+        let allowed = lower::allowed(tunnel, id);
         if let Some(entry) = &wanted {
+            self.kernel.allow(&allowed)?;
             self.kernel.set_tunnel(&TunnelEntry::new(entry))?;
+            self.kernel.allow_only(id, &allowed)?;
         }
         for peer in &peers {
             self.kernel.set_peer(peer, id)?;
@@ -280,12 +262,5 @@ impl Engine {
             Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
                 .with_hint("remove one first")
         })
-    }
-}
-
-/// Takes out what the programs left over, so that the interface's queue never fills.
-async fn drain(tun: Arc<Tun>, left_over: Arc<AtomicU64>) {
-    while let Ok(count) = tun.take_left_over().await {
-        left_over.fetch_add(count, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,109 @@
+//! A tunnel's surroundings, and whether it may run in them.
+
+use super::{Engine, by_index};
+use crate::lower::Facts;
+use crate::netlink::Link;
+use crate::tunnel::Tunnel;
+
+impl Engine {
+    /// What is known of the way to the remote, and why the tunnel does not run.
+    pub(super) async fn facts(&self, tunnel: &Tunnel, ifindex: u32, links: &[Link]) -> (Facts, String) {
+        let is_local_missing = tunnel.local.is_some_and(|local| !self.addresses.contains(&local));
+        // The kernel finds no way from an address that is not its own.
+        let local = tunnel.local.filter(|_| !is_local_missing);
+        let way = self.netlink.way_to(tunnel.remote, local).await;
+        let mut facts = Facts { is_local_missing, ..Facts::default() };
+        if let Some(way) = way {
+            let link_mtu = by_index(links, way.ifindex).map(|link| link.mtu);
+            facts =
+                Facts { underlay: way.ifindex, way_mtu: way.mtu.or(link_mtu), source: way.source, ..facts };
+        }
+        let reason = why_not_running(tunnel, ifindex, &facts, links).unwrap_or_default();
+        (facts, reason)
+    }
+}
+
+/// Why the tunnel does not run; `None` where it does.
+fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, links: &[Link]) -> Option<String> {
+    let remote = tunnel.remote;
+    let underlay = by_index(links, facts.underlay);
+    match tunnel.local {
+        _ if tunnel.disabled => Some("disabled".to_owned()),
+        Some(local) if facts.is_local_missing => {
+            Some(format!("local-address {local} is not an address of this host"))
+        }
+        Some(local) if facts.underlay == 0 => Some(format!("no route to {remote} from {local}")),
+        None if facts.underlay == 0 => Some(format!("no route to {remote}")),
+        _ if facts.underlay == ifindex => {
+            Some(format!("the route to {remote} leads through the tunnel itself"))
+        }
+        None if facts.source.is_none() => Some(format!("this host has no address to reach {remote} from")),
+        _ if underlay.is_none_or(|link| !link.is_up || !link.is_running) => {
+            Some(format!("interface {} is down", underlay.map_or("of the route", |link| link.name.as_str())))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TunnelSpec;
+
+    fn link(index: u32, is_running: bool) -> Link {
+        Link {
+            index,
+            name: format!("eth{index}"),
+            mtu: 1500,
+            mac: None,
+            is_up: true,
+            is_running,
+            kind: String::new(),
+            has_xdp: false,
+        }
+    }
+
+    #[test]
+    fn the_first_thing_that_is_missing_is_the_reason() {
+        let tunnel = |local: &str, disabled: bool| {
+            Tunnel::try_from(TunnelSpec {
+                name: Some("ipip1".into()),
+                local_address: Some(local.into()),
+                remote_address: Some("2001:db8::2".into()),
+                disabled: Some(crate::spec::Word::Truth(disabled)),
+                ..TunnelSpec::default()
+            })
+            .unwrap()
+        };
+        let links = [link(2, true), link(3, false)];
+        let source = Some("2001:db8::1".parse().unwrap());
+        let good = Facts { underlay: 2, way_mtu: Some(1500), source, is_local_missing: false };
+        let (set, chosen) = (tunnel("2001:db8::1", false), tunnel("::", false));
+        for (tunnel, facts, reason) in [
+            (&set, good, None),
+            (&chosen, good, None),
+            (&tunnel("::", true), Facts::default(), Some("disabled")),
+            (
+                &set,
+                Facts { is_local_missing: true, ..good },
+                Some("local-address 2001:db8::1 is not an address of this host"),
+            ),
+            (&set, Facts::default(), Some("no route to 2001:db8::2 from 2001:db8::1")),
+            (&chosen, Facts::default(), Some("no route to 2001:db8::2")),
+            (
+                &set,
+                Facts { underlay: 7, ..good },
+                Some("the route to 2001:db8::2 leads through the tunnel itself"),
+            ),
+            (
+                &chosen,
+                Facts { source: None, ..good },
+                Some("this host has no address to reach 2001:db8::2 from"),
+            ),
+            (&set, Facts { underlay: 3, ..good }, Some("interface eth3 is down")),
+            (&set, Facts { underlay: 9, ..good }, Some("interface of the route is down")),
+        ] {
+            assert_eq!(why_not_running(tunnel, 7, &facts, &links).as_deref(), reason);
+        }
+    }
+}
