@@ -16,6 +16,7 @@ pub mod case;
 pub mod cases;
 pub mod ctl;
 pub mod foreign;
+pub mod fuzz;
 pub mod host;
 pub mod inside;
 pub mod lab;

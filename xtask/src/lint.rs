@@ -47,7 +47,10 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn format() -> Result<()> {
-    sh::must(sh::cargo().args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")
+    sh::must(sh::cargo().args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")?;
+    // Not in the workspace.
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    sh::must(sh::cargo().args(fuzz)).context("`cargo fmt --manifest-path fuzz/Cargo.toml` puts it right")
 }
 
 fn clippy() -> Result<()> {

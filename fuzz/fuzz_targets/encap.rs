@@ -1,0 +1,12 @@
+//! A packet into the tunnel, and out of it at the far end: see `ipip_tests::fuzz`.
+#![no_main]
+
+use ipip_tests::fuzz::{self, Seen};
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    match fuzz::run("encap", input) {
+        Seen::Nothing => Corpus::Reject,
+        Seen::Refusal | Seen::Success => Corpus::Keep,
+    }
+});
