@@ -29,16 +29,19 @@ fn replay(target: &str) {
     }
 }
 
+// conformance: H1 H2 H3 H4 H5 H6 H7 H8 H9 H13 T1 T2 T4 E1 E4 E5 L1 L2 L3 L4 L5 C1 C3
 #[test]
 fn encap() {
     replay("encap");
 }
 
+// conformance: H14 T2 T3 E2 D1 D2 D3 D4 D8 D9 D12 C3
 #[test]
 fn decap() {
     replay("decap");
 }
 
+// conformance: M13 C2
 #[test]
 fn mss() {
     replay("mss");

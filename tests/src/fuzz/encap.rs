@@ -8,9 +8,10 @@ use ipip_common::verdict::Verdict;
 
 use super::Seen;
 use super::packet::{
-    LOCAL_V6, REMOTE_V6, essence, kind_of, outer, says_its_length, sum, summed_header, tos, ttl,
+    LOCAL_V6, REMOTE_V6, addresses, essence, kind_of, kind_of_protocol, outer, says_its_length, sum,
+    summed_header, tos, ttl,
 };
-use super::world::{World, env};
+use super::world::{OWN, World, env};
 use crate::bytes::{LOCAL, REMOTE};
 
 /// Runs one input.
@@ -24,9 +25,12 @@ pub(super) fn run(input: &[u8]) -> Seen {
         let packet = &frame.bytes[ETHERNET..];
         let kind = kind_of(&world.frame.bytes[12..ETHERNET]);
         let (header_len, protocol) = outer(packet);
-        assert_eq!(protocol, kind.protocol());
+        assert_eq!(kind_of_protocol(protocol), kind);
         check_outer(&world, packet);
         check_tos(&world, kind, packet);
+        check_dont_fragment(&world, kind, packet);
+        check_limit(&world, kind, packet);
+        check_ends(&world, kind);
         check_inner(&world, kind, &packet[header_len..]);
         check_return(&world, &frame, header_len);
     }
@@ -62,6 +66,52 @@ fn check_tos(world: &World, kind: Carried, packet: &[u8]) {
     } else if let Some(inner) = inner {
         assert_eq!(outer >> 2, inner >> 2);
     }
+}
+
+/// DF is the inner one (RFC 2003 3.1); for IPv6 it is set where the MTU follows the path and the packet need not pass
+/// whatever the path (RFC 4213 3.2.2), for MPLS always (RFC 4023 5.1). All that only under `dont-fragment=inherit`.
+fn check_dont_fragment(world: &World, kind: Carried, packet: &[u8]) {
+    if packet[0] >> 4 == 6 {
+        return;
+    }
+    let flags = world.config.flags;
+    let must_pass = world.config.mtu < 1280 && packet.len() - 20 <= 1280;
+    let inherited = match kind {
+        Carried::Ipv4 => world.packet()[6] & 0x40 != 0,
+        Carried::Ipv6 => flags.path_mtu && !must_pass,
+        Carried::Mpls => true,
+    };
+    assert_eq!(packet[6] & 0x40 != 0, flags.inherit_dont_fragment && inherited);
+}
+
+/// The encapsulation limit is one less than the inner one, or the tunnel's (RFC 2473 4.1.1).
+fn check_limit(world: &World, kind: Carried, packet: &[u8]) {
+    if packet[0] >> 4 == 4 {
+        return;
+    }
+    let written = (packet[6] == 60).then(|| packet[44]);
+    let inner = world.packet();
+    let flags = world.config.flags;
+    let configured = flags.encapsulation_limit.then_some(world.config.encapsulation_limit);
+    match (kind, inner[6]) {
+        (Carried::Ipv6, 60) if inner.len() >= 48 && inner[41..44] == [0, 4, 1] => {
+            let limit = inner[44].checked_sub(1).expect("a limit of 0 was carried");
+            assert_eq!(written, Some(limit));
+        }
+        // The limit may stand farther back.
+        (Carried::Ipv6, 0 | 43 | 44 | 60) => {}
+        _ => assert_eq!(written, configured),
+    }
+}
+
+/// No packet that has been in the tunnel before (RFC 2003 3.2, RFC 2473 4.1.2).
+fn check_ends(world: &World, kind: Carried) {
+    let Some((source, _)) = addresses(kind, world.packet()) else { return };
+    match world.config.ends {
+        Ends::V4 { .. } => assert_ne!(source, REMOTE),
+        Ends::V6 { .. } => assert_ne!(source, REMOTE_V6),
+    }
+    assert!(world.env.tier != Tier::Xdp || source != OWN, "our own source came for forwarding");
 }
 
 /// The inner packet is the one that came, whole, after the forwarding step where there is one (RFC 2003 3.1).

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use etherparse::{Ipv6Header, PacketBuilder};
 
 use super::packet::{LOCAL_V6, REMOTE_V6};
-use super::world::{LABELS, knob, switch};
+use super::world::{LABELS, OWN, knob, switch};
 use crate::bytes::{LOCAL, Packet, REMOTE, Segment, ethernet, ping, udp};
 
 const V4: u16 = 0x0800;
@@ -52,6 +52,10 @@ fn ipv6(next: u8, source: [u8; 16], destination: [u8; 16], payload: &[u8]) -> Ve
         ..Ipv6Header::default()
     };
     [&header.to_bytes()[..], payload].concat()
+}
+
+fn udp_from(source: [u8; 4]) -> Vec<u8> {
+    udp(b"seed").with(|packet| packet.source = source).bytes()
 }
 
 fn udp_v6() -> Vec<u8> {
@@ -100,6 +104,8 @@ fn encap() -> Vec<Seed> {
     let expiring = udp.clone().with(|packet| packet.ttl = 1).bytes();
     let fragment = udp.clone().with(|packet| packet.more_fragments = true).bytes();
     let options = udp.with(|packet| packet.options = vec![1; 4]).bytes();
+    let (own, looped) = (udp_from(OWN), udp_from(REMOTE));
+    let reached_v6 = ipv6(60, CLIENT_V6, SERVER_V6, &[59, 0, 4, 1, 0, 1, 1, 0]);
     let limited_v6 = ipv6(60, CLIENT_V6, SERVER_V6, &limited(59, &[]));
     let (tc, six) = (knob::TC, knob::OVER_IPV6);
     let seed = |name, knobs, switches, ethertype, packet: &[u8]| {
@@ -115,18 +121,22 @@ fn encap() -> Vec<Seed> {
         seed("4in4-inherited-ttl", tc, switch::INHERIT_TTL, V4, &expiring),
         seed("4in4-ttl-expires", 0, 0, V4, &expiring),
         seed("4in4-fragment-behind-the-stack", tc, 0, V4, &fragment),
-        seed("4in4-options-behind-the-stack", tc, 0, V4, &options),
+        seed("4in4-options-inside", tc, 0, V4, &options),
         seed("4in4-padded", 0, 0, V4, &[&v4[..], &[0; 9]].concat()),
         seed("4in4-allowed-destination", 0, switch::ALLOWED, V4, &v4),
         seed("4in4-no-neighbour", knob::NO_WAY, 0, V4, &v4),
         seed("4in4-two-segments", tc | knob::SEGMENTS, 0, V4, &v4),
         seed("4in6-ping", six, 0, V4, &ping(b"seed").bytes()),
         seed("4in6-flow-label-and-limit", six, switch::FLOW_LABEL | switch::LIMIT, V4, &v4),
-        seed("6in4-udp", 0, 0, V6, &udp_v6()),
+        seed("6in4-df-of-the-path", 0, switch::DONT_FRAGMENT | switch::PATH_MTU, V6, &udp_v6()),
         seed("6in4-forbidden-source", tc, 0, V6, &ipv6(59, [0xff; 16], SERVER_V6, &[])),
         seed("6in6-udp", six, switch::FLOW_LABEL, V6, &udp_v6()),
         seed("6in6-limit-inside", six | tc, 0, V6, &limited_v6),
-        seed("mpls-in-4-ipv4", 0, 0, MPLS, &labelled(LABELS[0], false, &v4)),
+        seed("6in6-limit-reached", six | tc, 0, V6, &reached_v6),
+        seed("4in4-own-source", 0, 0, V4, &own),
+        seed("4in4-from-the-remote", tc, 0, V4, &looped),
+        seed("mpls-multicast", tc, 0, 0x8848, &labelled(LABELS[0], false, &v4)),
+        seed("mpls-in-4-ipv4", 0, switch::DONT_FRAGMENT, MPLS, &labelled(LABELS[0], false, &v4)),
         seed("mpls-in-6-deep-ipv6", six, 0, MPLS, &labelled(LABELS[0], true, &udp_v6())),
         seed("mpls-no-ip-below", tc, 0, MPLS, &labelled(LABELS[0], false, b"seed")),
         seed("arp-is-foreign", 0, 0, 0x0806, &[0; 28]),

@@ -30,6 +30,9 @@ pub(crate) mod knob {
     pub(crate) const OUT: u8 = 16;
 }
 
+/// An address of the host.
+pub(crate) const OWN: [u8; 4] = [10, 1, 0, 1];
+
 /// Labels of the world, each swapped for the next: the first leads into the tunnel, the second to a neighbour.
 pub(crate) const LABELS: [u32; 3] = [16, 17, 18];
 
@@ -109,7 +112,7 @@ impl World {
 /// A world with this tunnel, in which some prefixes and labels are known.
 pub(crate) fn env(tier: Tier, config: &TunnelConfig) -> TableEnv {
     let mut env = TableEnv::new(tier, TunnelEntry::new(config));
-    env.own = vec![(Family::V4, [0x0a01_0001, 0, 0, 0])];
+    env.own = vec![(Family::V4, [u32::from_be_bytes(OWN), 0, 0, 0])];
     env.allowed = vec![
         (Family::V4, [0x0a00_0000, 0, 0, 0], [0xff00_0000, 0, 0, 0]),
         (Family::V6, [0x2001_0db8, 0, 0, 0], [u32::MAX, 0, 0, 0]),
@@ -167,6 +170,8 @@ pub(crate) mod switch {
     pub(crate) const FLOW_LABEL: u16 = 1 << 7;
     /// `encapsulation-limit=N`.
     pub(crate) const LIMIT: u16 = 1 << 8;
+    /// `mtu=auto`.
+    pub(crate) const PATH_MTU: u16 = 1 << 9;
     /// `allowed-inner` prefixes.
     pub(crate) const ALLOWED: u16 = 1 << 10;
     /// Everything is carried.
