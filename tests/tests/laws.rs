@@ -64,6 +64,7 @@ fn mss_of(packet: &[u8]) -> Option<u16> {
 }
 
 proptest! {
+    // conformance: T1 T3
     #[test]
     fn a_packet_comes_out_as_it_went_in(packet in packets(), tunnel in tunnels(), tier in tiers()) {
         prop_assume!(packet.bytes().len() <= usize::from(tunnel.mtu));
@@ -80,6 +81,7 @@ proptest! {
         }
     }
 
+    // conformance: H1 H6 H11 H12 C1
     #[test]
     fn every_outer_header_is_right(packet in packets(), tunnel in tunnels(), tier in tiers(), ident in any::<u16>()) {
         let into = case(Direction::Encap, &packet.bytes(), tunnel).with(|case| case.ident = ident);
@@ -120,6 +122,7 @@ proptest! {
         }
     }
 
+    // conformance: M13 C2
     #[test]
     fn the_clamp_never_raises_and_never_breaks(
         size in any::<u16>(), nops in 0_usize..4, syn in any::<bool>(), ack in any::<bool>(), data in 0_usize..3,

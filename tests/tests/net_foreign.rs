@@ -24,6 +24,7 @@ fn across(from: &Netns, to: (&Netns, Ipv4Addr), protocol: i32, payload: &[u8]) -
     receiver.receive(Duration::from_secs(2))
 }
 
+// conformance: D11
 #[test]
 fn packets_of_others_pass_every_port_untouched() {
     let Some(ctl) = need::ctl() else { return };

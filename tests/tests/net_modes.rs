@@ -46,6 +46,7 @@ fn mss(world: &Tunnelled<'_>) -> [u32; 2] {
         .map(|end| getsockopt(end, TcpMaxSeg).expect("asking for the MSS"))
 }
 
+// conformance: M13
 #[test]
 fn the_clamp_lowers_the_mss_both_ways() {
     let Some(ctl) = need::ctl() else { return };
@@ -76,6 +77,7 @@ fn pings(world: &Tunnelled<'_>, name: &str, options: &str, field: &str) -> Vec<S
     values
 }
 
+// conformance: H13
 #[test]
 fn dscp_is_inherited_or_fixed() {
     let Some(ctl) = need::ctl() else { return };
@@ -94,6 +96,7 @@ fn dscp_is_inherited_or_fixed() {
     });
 }
 
+// conformance: H6 H7
 #[test]
 fn dont_fragment_is_inherited_or_not() {
     let Some(ctl) = need::ctl() else { return };

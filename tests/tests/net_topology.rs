@@ -66,6 +66,7 @@ fn forwarded_traffic_is_tier_1_and_the_hosts_own_is_tier_2() {
     });
 }
 
+// conformance: C1 C2
 #[test]
 fn an_analyser_finds_nothing_wrong_on_the_wire() {
     let Some(ctl) = need::ctl() else { return };

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use ipip_common::abi::{Action, Reason};
 
-use crate::sh;
+use crate::{conformance, sh};
 
 /// What `cargo xtask docs` understands.
 #[derive(clap::Args)]
@@ -23,19 +24,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         check()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = sh::root().join("docs/reasons.md");
-    fs::write(&path, reasons()).with_context(|| format!("writing {}", path.display()))?;
-    println!("{}", path.display());
+    for (path, text) in documents()? {
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        println!("{}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Fails when a document is not fresh.
 pub(crate) fn check() -> Result<()> {
-    let path = sh::root().join("docs/reasons.md");
-    if fs::read_to_string(&path).unwrap_or_default() != reasons() {
-        bail!("{} does not match the code: run `cargo xtask docs` and commit it", path.display());
+    for (path, text) in documents()? {
+        if fs::read_to_string(&path).unwrap_or_default() != text {
+            bail!("{} does not match the code: run `cargo xtask docs` and commit it", path.display());
+        }
     }
     Ok(())
+}
+
+/// Every document with what it is to hold.
+fn documents() -> Result<[(PathBuf, String); 2]> {
+    let path = |name| sh::root().join("docs").join(name);
+    Ok([(path("reasons.md"), reasons()), (path("conformance.md"), conformance::document()?)])
 }
 
 fn reasons() -> String {

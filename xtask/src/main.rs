@@ -6,11 +6,13 @@
 
 mod apt;
 mod build;
+mod conformance;
 mod docs;
 mod kernel;
 mod licences;
 mod linker;
 mod lint;
+mod mentions;
 mod object_shape;
 mod python;
 mod run;

@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(fold(sum), 0xddf2);
     }
 
+    // conformance: C3
     #[test]
     fn update_of_rfc_1624_section_4() {
         // RFC 1624 section 4: HC = DD2F, m = 5555, m' = 3285 gives 0000 and not FFFF.
@@ -77,6 +78,7 @@ mod tests {
     }
 
     proptest! {
+        // conformance: C3
         #[test]
         fn incremental_is_full(mut bytes in prop::collection::vec(any::<u8>(), 20), at in 0_usize..10, new in any::<u16>()) {
             bytes[0] |= 0x40; // A header is never all zero; RFC 1624 excludes that case.

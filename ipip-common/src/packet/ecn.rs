@@ -99,6 +99,7 @@ pub const fn is_odd(inner: u8, outer: u8) -> bool {
 mod tests {
     use super::{Ecn::*, *};
 
+    // conformance: E2
     #[test]
     fn decapsulation_is_figure_4_of_rfc_6040() {
         let columns = [NotEct, Ect0, Ect1, Ce];
@@ -120,6 +121,7 @@ mod tests {
         }
     }
 
+    // conformance: E3
     #[test]
     fn odd_pairs_are_the_marked_cells_of_figure_4() {
         let all = [NotEct, Ect0, Ect1, Ce];

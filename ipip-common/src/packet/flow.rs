@@ -64,6 +64,7 @@ pub const fn label(hash: u32) -> u32 {
 mod tests {
     use super::*;
 
+    // conformance: H15
     #[test]
     fn labels_of_a_thousand_flows_are_spread() {
         // Sixteen buckets by the highest and by the lowest bits; 62 in each on average. Neighbouring addresses and
@@ -88,6 +89,7 @@ mod tests {
         }
     }
 
+    // conformance: H15
     #[test]
     fn no_flow_has_the_label_that_means_none() {
         assert_eq!(label(0), 1);

@@ -153,6 +153,7 @@ fn remote_must_be_a_host() {
     assert!(refused(TunnelSpec { remote_address: None, ..spec() }).message.starts_with("remote-address"));
 }
 
+// conformance: H16
 #[test]
 fn local_must_be_a_host_or_unspecified() {
     for local in ["127.0.0.1", "239.1.1.1", "255.255.255.255", "0.0.0.1", "10.0.0.1/24"] {
@@ -165,6 +166,7 @@ fn local_must_be_a_host_or_unspecified() {
     assert_eq!(tunnel.local, None);
 }
 
+// conformance: L3
 #[test]
 fn local_equal_to_remote_is_refused() {
     let failure = refused(TunnelSpec { local_address: Some("203.0.113.2".into()), ..spec() });
