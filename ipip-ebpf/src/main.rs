@@ -79,6 +79,16 @@ mod programs {
         tc::finish(verdict)
     }
 
+    /// Tier 2, on the ingress of every tunnel interface: decapsulates what came through this tunnel for another one.
+    #[classifier]
+    #[inline(always)]
+    fn tc_nested(ctx: TcContext) -> i32 {
+        let (mut frame, env) = tc::start_tunnel(&ctx);
+        let verdict = decap(&mut frame, &env);
+        trace!(&ctx, "tc_nested", &verdict);
+        tc::finish(verdict)
+    }
+
     /// Helpers that the kernel offers to GPL-compatible programs only are in use; the sources are
     /// MIT OR Apache-2.0 all the same.
     #[unsafe(link_section = "license")]

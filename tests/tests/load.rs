@@ -6,8 +6,6 @@ use aya::programs::{Program, ProgramError, SchedClassifier, Xdp};
 use ipip_common::abi::program;
 use ipip_tests::need;
 
-const PROGRAMS: [&str; 3] = [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL];
-
 fn load(program: &mut Program) -> Result<(), ProgramError> {
     if let Ok(xdp) = <&mut Xdp>::try_from(&mut *program) {
         return xdp.load();
@@ -33,7 +31,7 @@ fn every_program_loads_within_its_budget() {
     let mut programs = EbpfLoader::new().load_file(&object).expect("loading the maps");
     let (major, minor) = need::kernel();
     let mut over = Vec::new();
-    for name in PROGRAMS {
+    for name in program::ALL {
         let program = programs.program_mut(name).expect("the program is in the object");
         load(program).unwrap_or_else(|error| panic!("{name} on {major}.{minor}: {error:?}"));
         let info = program.info().expect("asking for the program");
@@ -53,7 +51,7 @@ fn the_object_has_no_program_without_a_budget() {
     let programs = EbpfLoader::new().load_file(&object).expect("loading the maps");
     let mut names: Vec<&str> = programs.programs().map(|(name, _)| name).collect();
     names.sort_unstable();
-    let mut expected = PROGRAMS;
+    let mut expected = program::ALL;
     expected.sort_unstable();
     assert_eq!(names, expected);
 }

@@ -33,4 +33,8 @@ pub mod program {
     pub const TC_PORT: &str = "tc_port";
     /// TC egress of a tunnel interface: encapsulates (tier 2).
     pub const TC_TUNNEL: &str = "tc_tunnel";
+    /// TC ingress of a tunnel interface: decapsulates what came through it for another tunnel (tier 2).
+    pub const TC_NESTED: &str = "tc_nested";
+    /// All programs.
+    pub const ALL: [&str; 4] = [XDP_PORT, TC_PORT, TC_TUNNEL, TC_NESTED];
 }

@@ -39,6 +39,8 @@ pub enum Direction {
     Ingress,
     /// From the stack: a tunnel interface.
     Egress,
+    /// Out of a tunnel: a tunnel interface, through which another tunnel's packets may come.
+    Nested,
 }
 
 impl Direction {
@@ -46,12 +48,13 @@ impl Direction {
         match self {
             Self::Ingress => program::TC_PORT,
             Self::Egress => program::TC_TUNNEL,
+            Self::Nested => program::TC_NESTED,
         }
     }
 
     const fn hook(self) -> TcAttachType {
         match self {
-            Self::Ingress => TcAttachType::Ingress,
+            Self::Ingress | Self::Nested => TcAttachType::Ingress,
             Self::Egress => TcAttachType::Egress,
         }
     }
@@ -140,11 +143,11 @@ impl Kernel {
 
     /// Takes every program of ours off an interface. `name` is needed where the kernel has no tcx links.
     pub fn detach(&self, ifindex: u32, name: Option<&str>) {
-        for program in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
+        for program in program::ALL {
             remove(&self.pins.link(program, ifindex));
         }
         let Some(name) = name else { return };
-        for direction in [Direction::Ingress, Direction::Egress] {
+        for direction in [Direction::Ingress, Direction::Egress, Direction::Nested] {
             let _ = tc::qdisc_detach_program(name, direction.hook(), direction.program());
         }
     }

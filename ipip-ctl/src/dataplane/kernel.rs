@@ -228,7 +228,7 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
         loader.map_pin_path(name, pins.map(name));
     }
     let mut programs = loader.load(OBJECT).map_err(|error| failed("loading the BPF object", &error))?;
-    for name in [program::XDP_PORT, program::TC_PORT, program::TC_TUNNEL] {
+    for name in program::ALL {
         super::attach::load(&mut programs, name)?;
     }
     Ok(programs)

@@ -97,7 +97,14 @@ impl Engine {
                 format!("interface {}: gone as soon as it was made", tunnel.name),
             )
         })?;
-        self.kernel.attach_tc(link, Direction::Egress)?;
+        let attached = self
+            .kernel
+            .attach_tc(link, Direction::Egress)
+            .and_then(|()| self.kernel.attach_tc(link, Direction::Nested));
+        if let Err(failure) = attached {
+            self.kernel.detach(link.index, Some(&link.name));
+            return Err(failure);
+        }
         if let Err(failure) = self.kernel.set_port(link.index, &Port::tunnel(id)) {
             self.kernel.detach(link.index, Some(&link.name));
             return Err(failure);

@@ -51,7 +51,7 @@ pub(crate) fn start_port(ctx: &TcContext) -> Option<(TcFrame, TcEnv)> {
     Some((TcFrame { skb, link_header: ETHERNET }, TcEnv::new(skb.cast(), ifindex)))
 }
 
-/// A packet that the host's stack sends into a tunnel.
+/// A packet on a tunnel's interface, on its way into the tunnel or out of it.
 #[inline(always)]
 pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
@@ -187,16 +187,16 @@ impl TcFrame {
         Ok(())
     }
 
-    /// The Ethernet header.
+    /// The Ethernet header, if there is one.
     #[inline(always)]
-    fn link(&self) -> Memory {
-        let network = self.network();
-        Memory { start: network.start - ETHERNET as usize, end: network.end }
+    fn link(&self) -> Option<Memory> {
+        let Memory { start, end } = self.network();
+        if self.link_header == 0 { None } else { Some(Memory { start: start - ETHERNET as usize, end }) }
     }
 
     #[inline(always)]
     fn put_ethertype(&self, ethertype: u16) -> Option<()> {
-        self.link().write(12, ethertype.to_be())
+        self.link()?.write(12, ethertype.to_be())
     }
 }
 
@@ -305,6 +305,8 @@ impl Frame for TcFrame {
             (Family::V4, Carried::Ipv4) | (Family::V6, Carried::Ipv6) => self.shrink(bytes, 0),
             (Family::V4, Carried::Ipv6) => self.shrink_to_v6(bytes),
             (Family::V6, Carried::Ipv4) => self.shrink_to_v4(bytes),
+            // Only a packet with an Ethernet header can become a labelled one.
+            (Family::V4 | Family::V6, Carried::Mpls) if self.link_header == 0 => Err(Reason::NoRoom),
             (Family::V4, Carried::Mpls) => {
                 self.shrink(bytes, 0)?;
                 self.become_protocol(inner.ethertype())
@@ -320,10 +322,13 @@ impl Frame for TcFrame {
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()> {
         match hop.way {
             // The kernel fills in the addresses; until then they are the zeros of `bpf_skb_change_head`.
-            Way::Neighbour => self.put_ethertype(ethertype),
+            Way::Neighbour => {
+                self.push_link().ok()?;
+                self.put_ethertype(ethertype)
+            }
             Way::Stack => Some(()),
             Way::Wire => {
-                self.link().put_words(0, hop.link.words())?;
+                self.link()?.put_words(0, hop.link.words())?;
                 self.put_ethertype(ethertype)
             }
         }
