@@ -33,6 +33,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "a command line is read once")]
 pub enum Verb {
     /// Run the daemon: set up the tunnels of the configuration file, and serve the socket
     Daemon(DaemonArgs),

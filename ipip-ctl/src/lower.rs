@@ -20,6 +20,8 @@ pub struct Facts {
     pub source: Option<IpAddr>,
     /// The local address that is set is not, or no longer, this host's.
     pub is_local_missing: bool,
+    /// Another tunnel gets the packets that this one would accept.
+    pub has_rival: bool,
 }
 
 /// The MTU in force: the one that is set, or that of the way less the outer header. Kinds that carry IPv6 never go
@@ -65,7 +67,7 @@ pub fn lower(tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Option<Tu
 
 fn flags(tunnel: &Tunnel, facts: &Facts) -> TunnelFlags {
     TunnelFlags {
-        enabled: !tunnel.disabled && !facts.is_local_missing,
+        enabled: !tunnel.disabled && !facts.is_local_missing && !facts.has_rival,
         clamp_tcp_mss: tunnel.clamp_tcp_mss,
         inherit_dont_fragment: tunnel.dont_fragment == DontFragment::Inherit,
         allow_fast_path: tunnel.allow_fast_path,
@@ -114,7 +116,7 @@ mod tests {
 
     fn facts(mtu: u32) -> Facts {
         let source = Some("198.51.100.1".parse().unwrap());
-        Facts { underlay: 2, way_mtu: Some(mtu), source, is_local_missing: false }
+        Facts { underlay: 2, way_mtu: Some(mtu), source, ..Facts::default() }
     }
 
     #[test]
@@ -208,7 +210,8 @@ mod tests {
         let disabled = tunnel(TunnelSpec { disabled: Some(Word::Truth(true)), ..TunnelSpec::default() });
         let enabled = tunnel(TunnelSpec::default());
         let missing = Facts { is_local_missing: true, ..facts(1500) };
-        for (tunnel, facts) in [(&disabled, facts(1500)), (&enabled, missing)] {
+        let second = Facts { has_rival: true, ..facts(1500) };
+        for (tunnel, facts) in [(&disabled, facts(1500)), (&enabled, missing), (&enabled, second)] {
             let entry = lower(tunnel, 3, 7, &facts).unwrap();
             assert!(!entry.flags.enabled);
             assert_eq!(peers(&entry), []);

@@ -9,6 +9,7 @@ use ipip_common::abi::{
 };
 use nix::libc;
 
+use super::lists::Prefixes;
 use super::{Counters, Pins, failed};
 use crate::failure::{Failure, FailureKind};
 
@@ -46,6 +47,8 @@ pub struct Kernel {
     refusals: PerCpuArray<MapData, u64>,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
     pub(super) allowed: LpmTrie<MapData, AllowedInner, u32>,
+    /// What is in `allowed`, by tunnel.
+    pub(super) prefixes: Prefixes,
     pub(super) labels: HashMap<MapData, u32, LabelEntry>,
 }
 
@@ -78,6 +81,7 @@ impl Kernel {
                 .ok_or_else(|| Failure::new(FailureKind::Failed, format!("the BPF object has no map {name}")))
         };
         let wrong = |error: MapError| failed("opening a map", &error);
+        let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         Ok(Self {
             tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,
             peers: take(map::PEERS)?.try_into().map_err(wrong)?,
@@ -85,7 +89,8 @@ impl Kernel {
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
             refusals: take(map::REFUSALS)?.try_into().map_err(wrong)?,
             addresses: take(map::ADDRESSES)?.try_into().map_err(wrong)?,
-            allowed: take(map::ALLOWED)?.try_into().map_err(wrong)?,
+            prefixes: Prefixes::read(&allowed),
+            allowed,
             labels: take(map::LABELS)?.try_into().map_err(wrong)?,
             programs,
             pins,
@@ -133,6 +138,12 @@ impl Kernel {
     /// The kernel refuses; that there was none is no error.
     pub fn clear_peer(&mut self, peer: &PeerKey) -> Result<(), Failure> {
         gone(self.peers.remove(peer)).map_err(|error| failed("writing map PEERS", &error))
+    }
+
+    /// The ID of the tunnel that a peer is accepted for.
+    #[must_use]
+    pub fn owner(&self, peer: &PeerKey) -> Option<u32> {
+        self.peers.get(peer, 0).ok()
     }
 
     /// All peers that are accepted, with their tunnels' IDs.

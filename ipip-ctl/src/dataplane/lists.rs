@@ -2,12 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::lpm_trie::Key;
+use aya::maps::MapData;
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use ipip_common::abi::{AllowedInner, LabelEntry, OwnAddress};
 
 use super::kernel::gone;
 use super::{Kernel, failed};
 use crate::failure::Failure;
+
+/// The allowed prefixes by tunnel, so that none is looked for among those of all others.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes(BTreeMap<u32, Vec<(AllowedInner, u32)>>);
+
+impl Prefixes {
+    /// What an earlier daemon left.
+    pub(super) fn read(allowed: &LpmTrie<MapData, AllowedInner, u32>) -> Self {
+        let mut prefixes = Self::default();
+        for key in allowed.keys().filter_map(Result::ok) {
+            prefixes.0.entry(key.data().tunnel()).or_default().push((key.data(), key.prefix_len()));
+        }
+        prefixes
+    }
+}
 
 impl Kernel {
     /// Notes an address of this host.
@@ -34,16 +50,21 @@ impl Kernel {
         self.addresses.keys().filter_map(Result::ok).collect()
     }
 
-    /// Allows these prefixes, each with the number of its bits that count, for the tunnel in them.
+    /// Allows a tunnel these prefixes too, each with the number of its bits that count.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
-    pub fn allow(&mut self, prefixes: &[(AllowedInner, u32)]) -> Result<(), Failure> {
+    pub fn allow(&mut self, id: u32, prefixes: &[(AllowedInner, u32)]) -> Result<(), Failure> {
+        let allowed = self.prefixes.0.entry(id).or_default();
         for (prefix, bits) in prefixes {
+            if allowed.contains(&(*prefix, *bits)) {
+                continue;
+            }
             self.allowed
-                .insert(&Key::new(*bits, *prefix), prefix.tunnel(), 0)
+                .insert(&Key::new(*bits, *prefix), id, 0)
                 .map_err(|error| failed("writing map ALLOWED", &error))?;
+            allowed.push((*prefix, *bits));
         }
         Ok(())
     }
@@ -54,14 +75,15 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn allow_only(&mut self, id: u32, prefixes: &[(AllowedInner, u32)]) -> Result<(), Failure> {
-        let stale: Vec<Key<AllowedInner>> = self
-            .allowed
-            .keys()
-            .filter_map(Result::ok)
-            .filter(|key| key.data().tunnel() == id && !prefixes.contains(&(key.data(), key.prefix_len())))
-            .collect();
-        for key in stale {
-            gone(self.allowed.remove(&key)).map_err(|error| failed("writing map ALLOWED", &error))?;
+        let Some(allowed) = self.prefixes.0.get_mut(&id) else { return Ok(()) };
+        let stale: Vec<_> = allowed.iter().copied().filter(|prefix| !prefixes.contains(prefix)).collect();
+        for (prefix, bits) in stale {
+            gone(self.allowed.remove(&Key::new(bits, prefix)))
+                .map_err(|error| failed("writing map ALLOWED", &error))?;
+            allowed.retain(|kept| *kept != (prefix, bits));
+        }
+        if allowed.is_empty() {
+            self.prefixes.0.remove(&id);
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ impl Engine {
             spec.name = Some(self.table.free_name(|name| by_name(&links, name).is_some()));
         }
         let tunnel = Tunnel::try_from(spec.clone())?;
+        // Other systems' words for a kind are understood, and not kept.
+        spec.kind = spec.kind.map(|_| tunnel.kind.into());
         let mut table = self.table.clone();
         table.insert(tunnel.clone())?;
         self.bring_up(&tunnel, &links).await?;

@@ -7,7 +7,7 @@ use ipip_common::abi::{Reason, Tier};
 
 use super::Engine;
 
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// What of a tunnel the log has told already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

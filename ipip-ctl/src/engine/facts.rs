@@ -1,13 +1,22 @@
 //! A tunnel's surroundings, and whether it may run in them.
 
+use ipip_common::abi::TunnelConfig;
+
+use super::tunnels::Running;
 use super::{Engine, by_index};
-use crate::lower::Facts;
+use crate::lower::{self, Facts};
 use crate::netlink::Link;
 use crate::tunnel::Tunnel;
 
 impl Engine {
     /// What is known of the way to the remote, and why the tunnel does not run.
-    pub(super) async fn facts(&self, tunnel: &Tunnel, ifindex: u32, links: &[Link]) -> (Facts, String) {
+    pub(super) async fn facts(
+        &self,
+        tunnel: &Tunnel,
+        id: u32,
+        ifindex: u32,
+        links: &[Link],
+    ) -> (Facts, String) {
         let is_local_missing = tunnel.local.is_some_and(|local| !self.addresses.contains(&local));
         // The kernel finds no way from an address that is not its own.
         let local = tunnel.local.filter(|_| !is_local_missing);
@@ -18,8 +27,25 @@ impl Engine {
             facts =
                 Facts { underlay: way.ifindex, way_mtu: way.mtu.or(link_mtu), source: way.source, ..facts };
         }
-        let reason = why_not_running(tunnel, ifindex, &facts, links).unwrap_or_default();
+        let rival = lower::lower(tunnel, id, ifindex, &facts).and_then(|entry| self.rival(&entry));
+        facts.has_rival = rival.is_some();
+        let reason = why_not_running(tunnel, ifindex, &facts, links)
+            .or_else(|| rival.map(|rival| format!("tunnel {rival} has the same addresses")))
+            .unwrap_or_default();
         (facts, reason)
+    }
+
+    /// The tunnel that gets this one's packets already: of two with the same remote one may have the local address
+    /// that the route chooses for the other.
+    fn rival(&self, entry: &TunnelConfig) -> Option<&str> {
+        let owners: Vec<u32> = lower::peers(entry)
+            .iter()
+            .filter_map(|peer| self.kernel.owner(peer))
+            .filter(|owner| *owner != entry.id)
+            .collect();
+        let mut tunnels = self.running.iter();
+        let holds = |running: &Running| running.installed.as_ref().is_some_and(|it| owners.contains(&it.id));
+        tunnels.find(|(_, running)| holds(running)).map(|(name, _)| name.as_str())
     }
 }
 
@@ -77,7 +103,7 @@ mod tests {
         };
         let links = [link(2, true), link(3, false)];
         let source = Some("2001:db8::1".parse().unwrap());
-        let good = Facts { underlay: 2, way_mtu: Some(1500), source, is_local_missing: false };
+        let good = Facts { underlay: 2, way_mtu: Some(1500), source, ..Facts::default() };
         let (set, chosen) = (tunnel("2001:db8::1", false), tunnel("::", false));
         for (tunnel, facts, reason) in [
             (&set, good, None),

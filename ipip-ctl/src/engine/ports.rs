@@ -156,10 +156,13 @@ impl Engine {
     }
 }
 
-/// Whether the host forwards what arrives on this interface, of either family. A kernel without IPv6 has no such file.
+/// Whether the host forwards what arrives on this interface, of any family. A kernel without IPv6 or MPLS has no such
+/// file.
 fn forwards(name: &str) -> bool {
-    ["ipv4", "ipv6"].into_iter().any(|family| {
-        std::fs::read_to_string(format!("/proc/sys/net/{family}/conf/{name}/forwarding"))
-            .is_ok_and(|text| text.trim() != "0")
-    })
+    let switches = [
+        format!("/proc/sys/net/ipv4/conf/{name}/forwarding"),
+        format!("/proc/sys/net/ipv6/conf/{name}/forwarding"),
+        format!("/proc/sys/net/mpls/conf/{name}/input"),
+    ];
+    switches.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0"))
 }

@@ -183,7 +183,7 @@ impl Engine {
         let Some(link) = by_index(links, ifindex) else {
             return self.lost(&tunnel.name, id, ifindex);
         };
-        let (facts, reason) = self.facts(tunnel, ifindex, links).await;
+        let (facts, reason) = self.facts(tunnel, id, ifindex, links).await;
         self.follow_entry(tunnel, id, ifindex, &facts)?;
         let mtu = lower::actual_mtu(tunnel, &facts);
         if link.mtu != u32::from(mtu) {
@@ -226,7 +226,7 @@ impl Engine {
         let peers = wanted.as_ref().map(lower::peers).unwrap_or_default();
         let allowed = lower::allowed(tunnel, id);
         if let Some(entry) = &wanted {
-            self.kernel.allow(&allowed)?;
+            self.kernel.allow(id, &allowed)?;
             self.kernel.set_tunnel(&TunnelEntry::new(entry))?;
             self.kernel.allow_only(id, &allowed)?;
         }

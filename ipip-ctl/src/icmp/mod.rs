@@ -1,4 +1,4 @@
-//! ICMPv6 errors that the daemon sends: what it says about which packets, and how it is sent.
+//! `ICMPv6` errors that the daemon sends: what it says about which packets, and how it is sent.
 
 mod problem;
 mod socket;

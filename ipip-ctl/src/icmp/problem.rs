@@ -1,19 +1,19 @@
 //! Parameter Problem about a packet that may not be encapsulated any more (RFC 2473 4.1.1).
 //!
 //! Type 4, code 0; the pointer is at the limit itself, the third byte of the option. As RFC 4443 2.4 (e) asks, there
-//! is none about ICMPv6 errors and redirects, about packets for many, and about packets from nobody in particular.
+//! is none about `ICMPv6` errors and redirects, about packets for many, and about packets from nobody in particular.
 
 use std::net::Ipv6Addr;
 
 /// Bytes of an IPv6 header.
 const HEADER: usize = 40;
-/// The whole error fits IPv6's least MTU (RFC 4443 2.4 (c)): 1280 less its IPv6 and ICMPv6 headers.
+/// The whole error fits IPv6's least MTU (RFC 4443 2.4 (c)): 1280 less its IPv6 and `ICMPv6` headers.
 const QUOTED_MAX: usize = 1280 - HEADER - 8;
 /// `Parameter Problem`, RFC 4443 3.4.
 const PARAMETER_PROBLEM: u8 = 4;
 /// `Redirect`, RFC 4861 4.5.
 const REDIRECT: u8 = 137;
-/// ICMPv6 types below this one are errors.
+/// `ICMPv6` types below this one are errors.
 const INFORMATION: u8 = 128;
 /// Extension headers that are looked through.
 const HEADERS_MAX: usize = 16;
@@ -26,12 +26,12 @@ const DESTINATION: u8 = 60;
 const PAD_1: u8 = 0;
 const ENCAPSULATION_LIMIT: u8 = 4;
 
-/// An ICMPv6 error and whom it is for. Source and checksum are the kernel's.
+/// An `ICMPv6` error and whom it is for. Source and checksum are the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The source of the packet that it is about.
     pub to: Ipv6Addr,
-    /// The ICMPv6 message, with a checksum of zero.
+    /// The `ICMPv6` message, with a checksum of zero.
     pub message: Vec<u8>,
 }
 

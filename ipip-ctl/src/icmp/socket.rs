@@ -1,4 +1,4 @@
-//! The raw socket that ICMPv6 errors leave by. The kernel puts source and checksum in.
+//! The raw socket that `ICMPv6` errors leave by. The kernel puts source and checksum in.
 
 use std::io;
 use std::net::SocketAddrV6;
@@ -14,7 +14,7 @@ const EACH: Duration = Duration::from_millis(1000 / RATE as u64);
 /// `BPF_RET | BPF_K`: takes so many bytes of a packet.
 const RETURN: u16 = 0x06;
 
-/// Sends ICMPv6 errors, not too many.
+/// Sends `ICMPv6` errors, not too many.
 #[derive(Debug)]
 pub struct Sender {
     socket: Option<Socket>,
@@ -93,7 +93,7 @@ mod tests {
         assert!(!bucket.take(start + Duration::from_millis(99)));
         assert!(bucket.take(start + Duration::from_millis(100)));
         assert!(!bucket.take(start + Duration::from_millis(150)));
-        let later = start + Duration::from_secs(3600);
+        let later = start + Duration::from_hours(1);
         assert_eq!((0..50).filter(|_| bucket.take(later)).count(), 10);
         let ticks = (0..100).map(|tick| later + Duration::from_millis(10 * tick));
         assert_eq!(ticks.filter(|now| bucket.take(*now)).count(), 9);

@@ -67,6 +67,6 @@ pub(super) fn class(address: IpAddr) -> Option<&'static str> {
         IpAddr::V6(address) if address.is_unicast_link_local() => Some(LINK_LOCAL),
         address if address.is_loopback() => Some("a loopback address"),
         address if address.is_multicast() => Some("a multicast address"),
-        _ => None,
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }

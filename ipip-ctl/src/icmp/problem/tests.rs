@@ -1,6 +1,6 @@
 use super::*;
 
-/// 2001:db8::a to 2001:db8::b, hop limit 64, a payload length of `length` and this first next header.
+/// `2001:db8::a` to `2001:db8::b`, hop limit 64, a payload length of `length` and this first next header.
 fn header(length: u16, next: u8) -> Vec<u8> {
     let mut packet = vec![0x60, 0, 0, 0];
     packet.extend(length.to_be_bytes());
@@ -16,7 +16,7 @@ fn packet(next: u8, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Destination options: next header, length 0, the option (type 4, length 1, the limit), PadN of one byte.
+/// Destination options: next header, length 0, the option (type 4, length 1, the limit), `PadN` of one byte.
 fn limited(next: u8, limit: u8, rest: &[u8]) -> Vec<u8> {
     let mut payload = vec![next, 0, 4, 1, limit, 1, 1, 0];
     payload.extend(rest);

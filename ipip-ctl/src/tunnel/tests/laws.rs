@@ -78,7 +78,7 @@ proptest! {
 
     #[test]
     fn entries_lift_to_what_was_lowered(tunnel in tunnels(), way in any::<u32>(), underlay in any::<u32>()) {
-        let facts = Facts { underlay, way_mtu: Some(way), source: tunnel.local, is_local_missing: false };
+        let facts = Facts { underlay, way_mtu: Some(way), source: tunnel.local, ..Facts::default() };
         let lowered = lower::lower(&tunnel, 1, 7, &facts);
         prop_assert_eq!(lowered.is_some(), tunnel.local.is_some());
         if let Some(lowered) = lowered {
