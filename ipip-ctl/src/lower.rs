@@ -14,6 +14,8 @@ const MTU_WITHOUT_WAY: u32 = 1500;
 pub struct Facts {
     /// The interface that the route to the remote uses, 0 for none.
     pub underlay: u32,
+    /// The neighbour that the route to the remote leads to.
+    pub next_hop: Option<IpAddr>,
     /// MTU of the way, bytes; `None` where there is none.
     pub way_mtu: Option<u32>,
     /// The source address that the route to the remote chooses.

@@ -66,7 +66,8 @@ pub struct TunnelSpec {
     #[arg(long, value_name = "no|inherit")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dont_fragment: Option<Word>,
-    /// Prefixes of the inner addresses at the far end: destinations of what is sent, sources of what is received
+    /// Prefixes of the inner addresses at the far end: destinations of what is sent, sources of what is received;
+    /// with kind any, MPLS is refused then
     /// [default: none, everything is allowed]
     #[arg(long, value_name = "PREFIX,...")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! A tunnel's surroundings, and whether it may run in them.
 
-use ipip_common::abi::TunnelConfig;
+use ipip_common::abi::{Carried, TunnelConfig};
 
 use super::tunnels::Running;
 use super::{Engine, by_index};
@@ -24,8 +24,10 @@ impl Engine {
         let mut facts = Facts { is_local_missing, ..Facts::default() };
         if let Some(way) = way {
             let link_mtu = by_index(links, way.ifindex).map(|link| link.mtu);
-            facts =
-                Facts { underlay: way.ifindex, way_mtu: way.mtu.or(link_mtu), source: way.source, ..facts };
+            facts.underlay = way.ifindex;
+            facts.next_hop = Some(way.gateway.unwrap_or(tunnel.remote));
+            facts.way_mtu = way.mtu.or(link_mtu);
+            facts.source = way.source;
         }
         let rival = lower::lower(tunnel, id, ifindex, &facts).and_then(|entry| self.rival(&entry));
         facts.has_rival = rival.is_some();
@@ -33,6 +35,18 @@ impl Engine {
             .or_else(|| rival.map(|rival| format!("tunnel {rival} has the same addresses")))
             .unwrap_or_default();
         (facts, reason)
+    }
+
+    /// Keeps the next hop of a tunnel with MPLS resolved: the kernel does so for IP packets alone, and the programs
+    /// cannot ask for it.
+    pub(super) async fn resolve_next_hop(&self, tunnel: &Tunnel, facts: &Facts, links: &[Link]) {
+        let has_neighbours = by_index(links, facts.underlay).is_some_and(|link| link.mac.is_some());
+        if let Some(next_hop) = facts.next_hop
+            && has_neighbours
+            && tunnel.kind.carries(Carried::Mpls)
+        {
+            self.netlink.resolve(facts.underlay, next_hop).await;
+        }
     }
 
     /// The tunnel that gets this one's packets already: of two with the same remote one may have the local address

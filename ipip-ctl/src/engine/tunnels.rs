@@ -185,6 +185,9 @@ impl Engine {
         };
         let (facts, reason) = self.facts(tunnel, id, ifindex, links).await;
         self.follow_entry(tunnel, id, ifindex, &facts)?;
+        if reason.is_empty() {
+            self.resolve_next_hop(tunnel, &facts, links).await;
+        }
         let mtu = lower::actual_mtu(tunnel, &facts);
         if link.mtu != u32::from(mtu) {
             self.netlink.set_mtu(ifindex, mtu).await?;

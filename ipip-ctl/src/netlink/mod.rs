@@ -4,6 +4,7 @@ mod addresses;
 mod features;
 mod labels;
 mod links;
+mod neighbours;
 mod routes;
 
 use futures_util::StreamExt as _;

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType, RouteVia,
+};
 use rtnetlink::RouteMessageBuilder;
 
 use super::Netlink;
@@ -15,6 +17,8 @@ pub struct Way {
     pub ifindex: u32,
     /// The source address that the kernel would choose; one that is good on its link only is none.
     pub source: Option<IpAddr>,
+    /// The router on the way; `None` where the destination is on the link.
+    pub gateway: Option<IpAddr>,
     /// MTU of the route where it has one of its own, bytes.
     pub mtu: Option<u32>,
 }
@@ -39,15 +43,21 @@ fn way(message: &RouteMessage) -> Option<Way> {
     if message.header.kind != RouteType::Unicast {
         return None;
     }
-    let mut way = Way { ifindex: 0, source: None, mtu: None };
+    let mut way = Way { ifindex: 0, source: None, gateway: None, mtu: None };
     for attribute in &message.attributes {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "three of the kernel's many attributes")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "some of the kernel's many attributes")]
         match attribute {
             RouteAttribute::Oif(index) => way.ifindex = *index,
             RouteAttribute::PrefSource(RouteAddress::Inet(address)) => way.source = Some((*address).into()),
             RouteAttribute::PrefSource(RouteAddress::Inet6(address)) if !address.is_unicast_link_local() => {
                 way.source = Some((*address).into());
             }
+            RouteAttribute::Gateway(RouteAddress::Inet(address))
+            | RouteAttribute::Via(RouteVia::Inet(address)) => {
+                way.gateway = Some((*address).into());
+            }
+            RouteAttribute::Gateway(RouteAddress::Inet6(address))
+            | RouteAttribute::Via(RouteVia::Inet6(address)) => way.gateway = Some((*address).into()),
             RouteAttribute::Metrics(metrics) => {
                 way.mtu = metrics
                     .iter()
