@@ -191,7 +191,8 @@ impl Inner for Mpls {
 
     #[inline(always)]
     fn flaw(&self, room: u32) -> Option<Flaw> {
-        if Inner::total_len(self, room) > room {
+        // Where no packet underneath says a length, link padding can pass for a stack that there is no room for.
+        if self.stack_len() > room || Inner::total_len(self, room) > room {
             return Some(Flaw::Length);
         }
         if self.ttl() == 0 { Some(Flaw::TtlZero) } else { None }

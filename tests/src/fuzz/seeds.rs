@@ -180,6 +180,20 @@ fn decap() -> Vec<Seed> {
         seed("6in6-limit-outside", six, 0, V6, &over_v6(60, &limited(41, &v6))),
         seed("mpls-in-4-ipv4", 0, 0, V4, &over_v4(137, &labelled_v4).bytes()),
         seed("mpls-in-6-deep-ipv6", six, 0, V6, &over_v6(137, &labelled(LABELS[1], true, &v6))),
+        seed(
+            "mpls-in-6-stack-in-the-padding",
+            six,
+            0,
+            V6,
+            &[over_v6(137, &[]), vec![0, 1, 0x10, 0x40, 0, 1, 0x21, 0x40]].concat(),
+        ),
+        seed(
+            "mpls-in-4-stack-cut-short",
+            tc,
+            0,
+            V4,
+            &[over_v4(137, &[0, 1]).bytes(), vec![0x11, 0x40]].concat(),
+        ),
         seed("gre-is-foreign", 0, 0, V4, &over_v4(47, &v4).bytes()),
     ]
 }
