@@ -82,6 +82,16 @@ pub(crate) fn sum(bytes: &[u8]) -> u64 {
     bytes.chunks(2).map(pair).sum::<u64>() % 0xffff
 }
 
+/// The packet with an IPv4 checksum of 0 where it is 65,535, which says the same and which no sender computes: an edit
+/// that changes nothing writes the other (RFC 1624 3).
+pub(crate) fn with_one_zero(kind: Carried, packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    if kind == Carried::Ipv4 && packet[10..12] == [0xff; 2] {
+        packet[10..12].fill(0);
+    }
+    packet
+}
+
 /// The bytes that an IPv4 header's checksum is about; none for others.
 pub(crate) fn summed_header(kind: Carried, packet: &[u8]) -> &[u8] {
     if kind == Carried::Ipv4 { &packet[..usize::from(packet[0] & 0xf) * 4] } else { &[] }

@@ -58,6 +58,11 @@ fn udp_from(source: [u8; 4]) -> Vec<u8> {
     udp(b"seed").with(|packet| packet.source = source).bytes()
 }
 
+fn with_checksum_of_ones(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[10..12].fill(0xff);
+    packet
+}
+
 fn udp_v6() -> Vec<u8> {
     let mut packet = Vec::new();
     PacketBuilder::ipv6(CLIENT_V6, SERVER_V6, 64).udp(40_000, 53).write(&mut packet, b"seed").unwrap();
@@ -126,6 +131,7 @@ fn encap() -> Vec<Seed> {
         seed("4in4-allowed-destination", 0, switch::ALLOWED, V4, &v4),
         seed("4in4-no-neighbour", knob::NO_WAY, 0, V4, &v4),
         seed("4in4-two-segments", tc | knob::SEGMENTS, 0, V4, &v4),
+        seed("4in4-checksum-of-all-ones", tc, 0, V4, &with_checksum_of_ones(v4.clone())),
         seed("4in6-ping", six, 0, V4, &ping(b"seed").bytes()),
         seed("4in6-flow-label-and-limit", six, switch::FLOW_LABEL | switch::LIMIT, V4, &v4),
         seed("6in4-df-of-the-path", 0, switch::DONT_FRAGMENT | switch::PATH_MTU, V6, &udp_v6()),
