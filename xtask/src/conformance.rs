@@ -1,7 +1,7 @@
 //! docs/conformance.md: what the RFCs ask, and the tests that name it.
 //!
 //! The words are docs/conformance.toml's. A test names facts by a string that begins with their IDs, as the names of
-//! cases do (`"D1 D2 UDP from the remote comes out"`), or by a comment `// conformance: H15 L6` above it.
+//! cases do (`"D1 D2 UDP from the remote comes out"`), or by a comment (of either kind) `conformance: H15 L6` above it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

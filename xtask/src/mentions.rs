@@ -11,7 +11,7 @@ use crate::sh;
 const FOLDERS: [&str; 3] = ["ipip-common/src", "ipip-ctl/src", "tests"];
 /// The letters that IDs begin with.
 const LETTERS: &str = "HTEMILDKC";
-const COMMENT: &str = "// conformance: ";
+const COMMENTS: [&str; 2] = ["// conformance: ", "/// conformance: "];
 
 /// One fact, named by one test or case.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 fn of_text(file: &str, text: &str) -> Vec<Mention> {
     let mut mentions = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let comment =
-            line.trim_start().strip_prefix(COMMENT).map(|rest| rest.split(' ').filter_map(id).collect());
+        let comment = COMMENTS.iter().find_map(|start| line.trim_start().strip_prefix(start));
+        let comment = comment.map(|rest| rest.split(' ').filter_map(id).collect());
         // A quote that ends a string is not followed by an ID.
         let quoted =
             line.match_indices('"').flat_map(|(quote, _)| of_name(line.get(quote + 1..).unwrap_or_default()));
@@ -104,6 +104,7 @@ mod tests {
     #[test]
     fn comments_above_tests_name_ids() {
         assert_eq!(ids("    // conformance: H15 L6\n    #[test]"), ["H15", "L6"]);
+        assert_eq!(ids("/// conformance: D10\n#[test]"), ["D10"]);
     }
 
     #[test]

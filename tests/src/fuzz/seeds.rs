@@ -225,6 +225,7 @@ fn mss() -> Vec<Seed> {
 
 fn config() -> Vec<Seed> {
     let ends = "[[tunnel]]\nlocal-address = \"192.0.2.1\"\nremote-address = \"198.51.100.2\"\n";
+    let six = "[[tunnel]]\nkind = \"6in6\"\nlocal-address = \"2001:db8::1\"\nremote-address = \"2001:db8::2\"\nencapsulation-limit = 4\n";
     let words = "mtu = 1400\ndscp = \"inherit\"\ndont-fragment = \"inherit\"\nclamp-tcp-mss = \"no\"\ncomment = \"to \\u00e5\"\n";
     let seed = |name, text: String| ("config", name, text.into_bytes());
     vec![
@@ -237,6 +238,7 @@ fn config() -> Vec<Seed> {
             "names-and-switches",
             format!("{ends}name = \"a1\"\ndisabled = true\nallow-fast-path = false\nkeepalive = 0\n"),
         ),
+        seed("over-ipv6", six.to_owned()),
         seed("unknown-key", format!("{ends}remote_adress = \"x\"\n")),
         seed("same-ends-twice", format!("{ends}{ends}")),
         seed("no-toml", "[[tunnel]\n".to_owned()),
