@@ -1,10 +1,9 @@
 //! A case: a packet, a tunnel, and what each tier is to make of it. The tables of cases are in `cases`.
 
-use std::net::Ipv4Addr;
+use ipip_common::abi::{Reason, Tier};
 
-use ipip_common::abi::{Ends, Reason, Tier, TunnelConfig, TunnelEntry, TunnelFlags};
-
-use crate::bytes::{LOCAL, Packet, REMOTE, ethernet};
+use crate::bytes::{Any, ethernet};
+use crate::tunnel::Tunnel;
 
 /// Ethernet addresses of the world that all cases happen in.
 pub mod mac {
@@ -20,6 +19,10 @@ pub mod mac {
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const IPV6: u16 = 0x86dd;
+/// EtherType of MPLS unicast.
+pub const MPLS: u16 = 0x8847;
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,52 +55,6 @@ pub enum Reach {
     Programs,
 }
 
-/// A tunnel's settings; the rest is the same for all cases.
-#[derive(Clone, Copy, Debug)]
-pub struct Tunnel {
-    /// Switches.
-    pub flags: TunnelFlags,
-    /// Near end.
-    pub local: [u8; 4],
-    /// Far end.
-    pub remote: [u8; 4],
-    /// Largest inner packet.
-    pub mtu: u16,
-    /// Outer TTL.
-    pub ttl: u8,
-    /// Outer DSCP where it is fixed.
-    pub dscp: u8,
-}
-
-impl Default for Tunnel {
-    fn default() -> Self {
-        let flags = TunnelFlags {
-            enabled: true,
-            allow_fast_path: true,
-            carries_ipv4: true,
-            ..TunnelFlags::default()
-        };
-        Self { flags, local: LOCAL, remote: REMOTE, mtu: 1480, ttl: 255, dscp: 0 }
-    }
-}
-
-impl Tunnel {
-    /// As it is written into the map.
-    pub fn entry(&self, id: u32, ifindex: u32) -> TunnelEntry {
-        TunnelEntry::new(&TunnelConfig {
-            id,
-            flags: self.flags,
-            ifindex,
-            underlay: 0,
-            ends: Ends::V4 { local: Ipv4Addr::from(self.local), remote: Ipv4Addr::from(self.remote) },
-            mtu: self.mtu,
-            ttl: self.ttl,
-            dscp: self.dscp,
-            encapsulation_limit: 0,
-        })
-    }
-}
-
 /// One row of a table.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -121,8 +78,14 @@ pub struct Case {
     pub tc: Expected,
     /// Where it runs.
     pub reach: Reach,
-    /// What the host's stand-in for the kernel's routes answers in tier 1, where it refuses.
-    pub no_way: Option<Reason>,
+    /// EtherType of what is carried on.
+    pub out_ethertype: u16,
+    /// Whether the stack forwards the packet that it sends into the tunnel (tier 2): it came in by another interface.
+    pub is_transit: bool,
+    /// Whether any flow label but zero is right in the outer header.
+    pub has_any_label: bool,
+    /// Whether the packet goes back where it came from.
+    pub is_reflected: bool,
     /// Whether the result is meant to look broken to a protocol analyser.
     pub looks_broken: bool,
 }
@@ -138,6 +101,18 @@ impl Case {
         Self::new(name, Direction::Decap, ethernet(mac::WAN, mac::GATEWAY, IPV4, packet))
     }
 
+    /// A packet of any kind on its way into the tunnel.
+    pub fn into_tunnel(name: &str, packet: &Any) -> Self {
+        let frame = ethernet(mac::LAN, mac::CLIENT, packet.ethertype(), &packet.bytes());
+        Self::new(name, Direction::Encap, frame)
+    }
+
+    /// A packet of any family that arrives on the underlay.
+    pub fn out_of_tunnel(name: &str, packet: &Any) -> Self {
+        let frame = ethernet(mac::WAN, mac::GATEWAY, packet.ethertype(), &packet.bytes());
+        Self::new(name, Direction::Decap, frame)
+    }
+
     fn new(name: &str, direction: Direction, input: Vec<u8>) -> Self {
         Self {
             name: name.to_owned(),
@@ -150,7 +125,10 @@ impl Case {
             xdp: Expected::Foreign,
             tc: Expected::Foreign,
             reach: Reach::Everywhere,
-            no_way: None,
+            out_ethertype: IPV4,
+            is_transit: false,
+            has_any_label: false,
+            is_reflected: false,
             looks_broken: false,
         }
     }
@@ -194,13 +172,13 @@ impl Case {
         if tier == Tier::Xdp { &self.xdp } else { &self.tc }
     }
 
+    /// EtherType of the frame.
+    pub fn ethertype(&self) -> u16 {
+        u16::from_be_bytes([self.input[12], self.input[13]])
+    }
+
     /// The frame's bytes from the network header on.
     pub fn packet(&self) -> &[u8] {
         &self.input[14..]
     }
-}
-
-/// The packet as the stack forwards it: TTL one less.
-pub fn forwarded(packet: &Packet) -> Packet {
-    packet.clone().with(|packet| packet.ttl -= 1)
 }

@@ -1,28 +1,162 @@
 //! One frame through the paths on the host, in a world that answers as the one of `prog` does.
 
-use ipip_common::abi::{Action, Tier};
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipip_common::abi::{Action, Family, PeerKey, Reason, Tier, TunnelEntry, address, words};
+use ipip_common::env::Env;
+use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer};
 use ipip_common::path::{decap::decap, encap::encap};
 use ipip_common::testing::{TableEnv, VecFrame};
 use ipip_common::verdict::{Hop, Link, Verdict};
 
 use crate::case::{Case, Direction, mac};
 use crate::outcome::{Fate, Outcome};
+use crate::routes::{Answer, lookup};
+use crate::tunnel::Tunnel;
 
-/// The case's world: what is routed into the tunnel is 10.2.0.0/16.
-fn world(case: &Case, tier: Tier) -> TableEnv {
-    let mut world = TableEnv::new(tier, case.tunnel.entry(1, 9));
-    if tier == Tier::Xdp {
-        let (destination, source) = match case.direction {
-            Direction::Encap => (mac::GATEWAY, mac::WAN),
-            Direction::Decap => (mac::CLIENT, mac::LAN),
-        };
-        let hop = case.no_way.map_or(Ok(Hop::wire(1, Link::new(destination, source))), Err);
-        (world.outer, world.inner) = (hop, hop);
-        let is_ipv4 = case.input[12..14] == [8, 0];
-        world.leads_to_tunnel = is_ipv4 && case.packet().get(16..18) == Some(&[10, 2]);
+/// The tunnel's interface; the others' numbers do not matter.
+const IFINDEX: u32 = 9;
+
+/// The tables of `ipip_common`, and the world's routes instead of fixed ones.
+struct Host<'a> {
+    tables: TableEnv,
+    tunnel: &'a Tunnel,
+}
+
+fn ip(family: Family, words: [u32; 4]) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::from_bits(words[0]).into(),
+        Family::V6 => address(words).into(),
     }
-    world.ident.set(case.ident);
-    world
+}
+
+/// Family and words of an address, as the paths know it.
+fn known(ip: IpAddr) -> (Family, [u32; 4]) {
+    match ip {
+        IpAddr::V4(ip) => (Family::V4, [ip.to_bits(), 0, 0, 0]),
+        IpAddr::V6(ip) => (Family::V6, words(ip)),
+    }
+}
+
+/// The first `length` bits of an address.
+fn mask(length: u8) -> [u32; 4] {
+    words(u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0).into())
+}
+
+/// Tier 1's hop.
+fn wire(answer: Answer) -> Result<Hop, Reason> {
+    match answer {
+        Answer::Lan => Ok(Hop::wire(1, Link::new(mac::CLIENT, mac::LAN))),
+        Answer::Wan => Ok(Hop::wire(2, Link::new(mac::GATEWAY, mac::WAN))),
+        Answer::Slow | Answer::Tunnel => Err(Reason::SlowPort),
+        Answer::Nobody => Err(Reason::NoNeighbour),
+        Answer::TooBig => Err(Reason::TooBig),
+        Answer::Local => Err(Reason::Local),
+        Answer::None => Err(Reason::NoRoute),
+    }
+}
+
+impl Host<'_> {
+    fn is_xdp(&self) -> bool {
+        self.tables.tier == Tier::Xdp
+    }
+}
+
+impl Env for Host<'_> {
+    fn forwards(&self) -> bool {
+        self.tables.forwards()
+    }
+
+    fn is_transit(&self) -> bool {
+        self.tables.is_transit()
+    }
+
+    fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
+        let route = || lookup(ip(flow.family, flow.source), ip(flow.family, flow.destination), 0);
+        if self.is_xdp() && route() != Answer::Tunnel { None } else { self.tables.tunnel_to(flow) }
+    }
+
+    fn tunnel_of_label(&self, label: u32) -> Option<(u32, &TunnelEntry)> {
+        self.tables.tunnel_of_label(label)
+    }
+
+    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
+        self.tables.tunnel_from(peer)
+    }
+
+    fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
+        self.tables.is_own(family, address)
+    }
+
+    fn is_allowed(&self, tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+        self.tables.is_allowed(tunnel, family, address)
+    }
+
+    fn route_outer(&self, _tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
+        let answer = lookup(self.tunnel.local, self.tunnel.remote, length);
+        let needs_neighbour = outer.protocol == PROTOCOL_MPLS;
+        match answer {
+            Answer::Tunnel if self.is_xdp() => Err(Reason::Loop),
+            _ if self.is_xdp() => wire(answer),
+            Answer::Wan if needs_neighbour => wire(answer),
+            Answer::Lan | Answer::Wan | Answer::Slow | Answer::Nobody if !needs_neighbour => {
+                Ok(Hop::neighbour(2))
+            }
+            Answer::Lan | Answer::Slow => Ok(Hop::wire(3, Link::new(mac::CLIENT, mac::LAN))),
+            Answer::Nobody => Err(Reason::NoNeighbour),
+            Answer::Tunnel => Err(if needs_neighbour { Reason::NoNeighbour } else { Reason::Loop }),
+            Answer::TooBig => Err(Reason::TooBig),
+            Answer::Wan | Answer::Local | Answer::None => Err(Reason::NoRoute),
+        }
+    }
+
+    fn route_inner(&self, tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Result<Hop, Reason> {
+        if self.is_xdp() {
+            wire(lookup(ip(flow.family, flow.source), ip(flow.family, flow.destination), length))
+        } else {
+            self.tables.route_inner(tunnel, flow, length)
+        }
+    }
+
+    fn route_label(&self, tunnel: &TunnelEntry, label: u32, length: u32) -> Result<(u32, Hop), Reason> {
+        let (out, hop) = self.tables.route_label(tunnel, label, length)?;
+        let via = self.tunnel.labels.iter().find(|route| route.label == label).and_then(|route| route.via);
+        match via {
+            Some(via) if self.is_xdp() => Ok((out, wire(lookup(via, via, length))?)),
+            Some(_) | None => Ok((out, hop)),
+        }
+    }
+
+    fn next_ident(&self, segments: u32) -> u16 {
+        self.tables.next_ident(segments)
+    }
+
+    fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        self.tables.count_sent(tunnel, packets, bytes);
+    }
+
+    fn count_received(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        self.tables.count_received(tunnel, packets, bytes);
+    }
+
+    fn count_refused(&self, tunnel: &TunnelEntry, reason: Reason) {
+        self.tables.count_refused(tunnel, reason);
+    }
+}
+
+fn world(case: &Case, tier: Tier) -> Host<'_> {
+    let tunnel = &case.tunnel;
+    let mut tables = TableEnv::new(tier, tunnel.entry(1, IFINDEX));
+    tables.ident.set(case.ident);
+    tables.is_transit = tier == Tier::Xdp || case.is_transit;
+    tables.own = tunnel.own.iter().map(|address| known(*address)).collect();
+    let prefix = |(network, length): &(IpAddr, u8)| {
+        let (family, words) = known(*network);
+        (family, words, mask(*length))
+    };
+    tables.allowed = tunnel.allowed.iter().map(prefix).collect();
+    tables.labels = tunnel.labels.iter().map(|route| (route.label, route.entry(1, 1))).collect();
+    Host { tables, tunnel }
 }
 
 /// What the program of this tier and direction makes of the case's frame.
@@ -37,7 +171,7 @@ pub fn run(case: &Case, tier: Tier) -> Outcome {
         (Tier::Tc | Tier::Daemon, Direction::Encap) => encap(&mut frame, &world),
         (Tier::Tc | Tier::Daemon, Direction::Decap) => decap(&mut frame, &world),
     };
-    let refused = world.refused.borrow().clone();
+    let refused = world.tables.refused.borrow().clone();
     match verdict {
         Verdict::Pass(reason) | Verdict::Drop(reason) => assert_eq!(refused, [reason], "{}", case.name),
         Verdict::Foreign => assert!(refused.is_empty(), "{}: {refused:?}", case.name),
@@ -54,5 +188,5 @@ pub fn run(case: &Case, tier: Tier) -> Outcome {
         Verdict::Drop(_) => Fate::Dropped,
         Verdict::Forward(_) => Fate::Carried,
     };
-    Outcome { fate, bytes: frame.bytes, traffic: world.traffic.get(), refused }
+    Outcome { fate, bytes: frame.bytes, traffic: world.tables.traffic.get(), refused }
 }

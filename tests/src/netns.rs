@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,7 +125,7 @@ impl Netns {
     }
 
     /// A neighbour that needs no answer to be known.
-    pub fn neighbour(&self, interface: &str, address: Ipv4Addr, mac: [u8; 6]) {
+    pub fn neighbour(&self, interface: &str, address: IpAddr, mac: [u8; 6]) {
         let mac = mac_text(mac);
         self.run(&format!("ip neighbour replace {address} lladdr {mac} nud permanent dev {interface}"));
     }

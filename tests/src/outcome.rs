@@ -1,9 +1,10 @@
 //! What became of a frame, on the host or in the kernel, and whether a case expects it.
 
 use ipip_common::abi::{Reason, Tier, TierTraffic};
+use ipip_common::verdict::Way;
 
 use crate::bytes::ethernet;
-use crate::case::{Case, Direction, Expected, IPV4, mac};
+use crate::case::{Case, Direction, Expected, MPLS, mac};
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +41,16 @@ impl Outcome {
             return Err(format!("{:?}, expected {expected:?}; refused {:?}", self.fate, self.refused));
         }
         let (link, packet) = self.bytes.split_at(14);
-        if packet != case.result(tier) {
-            return Err(format!("bytes\n     got {packet:02x?}\nexpected {:02x?}", case.result(tier)));
+        let wanted = case.result(tier);
+        if packet != wanted && !(case.has_any_label && is_same_but_label(packet, wanted)) {
+            return Err(format!("bytes\n     got {packet:02x?}\nexpected {wanted:02x?}"));
         }
-        if case.result_link(tier).is_some_and(|expected| link != expected) {
+        let is_right = match case.result_link(tier) {
+            Link::Whole(expected) => link == expected,
+            Link::Kind(ethertype) => link[12..] == ethertype.to_be_bytes(),
+            Link::Unwritten => true,
+        };
+        if !is_right {
             return Err(format!("Ethernet header {link:02x?}"));
         }
         let (traffic, reason) = case.counted(tier);
@@ -52,6 +59,26 @@ impl Outcome {
         }
         Ok(())
     }
+}
+
+/// What of an Ethernet header is known to be right.
+enum Link {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// The EtherType; the kernel fills in the addresses.
+    Kind(u16),
+    /// Nothing: it is not looked at any more.
+    Unwritten,
+}
+
+/// Whether two outer IPv6 headers, and all behind them, differ in the flow label alone, and there is one.
+fn is_same_but_label(packet: &[u8], wanted: &[u8]) -> bool {
+    let label = |bytes: &[u8]| u32::from_be_bytes([0, bytes[1] & 0x0f, bytes[2], bytes[3]]);
+    packet.len() == wanted.len()
+        && packet[0] == wanted[0]
+        && packet[1] & 0xf0 == wanted[1] & 0xf0
+        && packet[4..] == wanted[4..]
+        && label(packet) != 0
 }
 
 impl Case {
@@ -71,17 +98,32 @@ impl Case {
         }
     }
 
-    /// The Ethernet header that a tier leaves: the next hop's, or the old one where nothing is carried. `None`
-    /// where the kernel fills it in later.
-    fn result_link(&self, tier: Tier) -> Option<Vec<u8>> {
-        let hop = match self.direction {
-            Direction::Encap => (mac::GATEWAY, mac::WAN),
-            Direction::Decap => (mac::CLIENT, mac::LAN),
-        };
-        match (self.expected(tier), tier) {
-            (Expected::Carried(_), Tier::Xdp) => Some(ethernet(hop.0, hop.1, IPV4, &[])),
-            (Expected::Carried(_), Tier::Tc | Tier::Daemon) => None,
-            (Expected::Foreign | Expected::Pass(_) | Expected::Drop(_), _) => Some(self.input[..14].to_vec()),
+    /// The Ethernet header that a tier leaves.
+    fn result_link(&self, tier: Tier) -> Link {
+        let is_outwards = (self.direction == Direction::Encap) != self.is_reflected;
+        let hop = if is_outwards { (mac::GATEWAY, mac::WAN) } else { (mac::CLIENT, mac::LAN) };
+        match self.expected(tier) {
+            Expected::Foreign | Expected::Pass(_) | Expected::Drop(_) => {
+                Link::Whole(self.input[..14].to_vec())
+            }
+            Expected::Carried(_) => match self.way(tier) {
+                Way::Wire => Link::Whole(ethernet(hop.0, hop.1, self.out_ethertype, &[])),
+                Way::Neighbour => Link::Kind(self.out_ethertype),
+                // The kernel makes labels visible by their EtherType, and needs it for nothing else.
+                Way::Stack if self.out_ethertype == MPLS => Link::Kind(MPLS),
+                Way::Stack => Link::Unwritten,
+            },
+        }
+    }
+
+    /// How a carried packet goes on: behind the stack, the kernel finds the neighbour of an IP packet, but not that of a
+    /// labelled one.
+    pub fn way(&self, tier: Tier) -> Way {
+        match (tier, self.direction) {
+            (Tier::Xdp, _) => Way::Wire,
+            (Tier::Tc | Tier::Daemon, Direction::Encap) if self.ethertype() == MPLS => Way::Wire,
+            (Tier::Tc | Tier::Daemon, Direction::Decap) if !self.is_reflected => Way::Stack,
+            (Tier::Tc | Tier::Daemon, Direction::Encap | Direction::Decap) => Way::Neighbour,
         }
     }
 

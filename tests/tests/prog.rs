@@ -5,7 +5,6 @@
 use std::process::Command;
 
 use ipip_common::abi::Tier;
-use ipip_tests::bytes::REMOTE;
 use ipip_tests::case::{Case, Direction, Expected, Reach};
 use ipip_tests::outcome::Fate;
 use ipip_tests::prog::{self, World};
@@ -15,9 +14,7 @@ use ipip_tests::{cases, host, need, pcap};
 fn run_all(world: &mut World, tier: Tier) -> Vec<(Case, Vec<u8>)> {
     let (mut carried, mut failures, mut refused) = (Vec::new(), Vec::new(), 0);
     let cases = cases::all();
-    // The kernel's test run makes no socket buffer that ends inside its network header.
-    let runs = |case: &&Case| tier == Tier::Xdp || case.packet().len() >= 20;
-    for case in cases.iter().filter(runs) {
+    for case in cases.iter().filter(|case| prog::can_run(case, tier)) {
         let outcome = match world.run(case, tier) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -149,12 +146,7 @@ fn mutate(case: &Case, chance: &mut Chance) -> Case {
 fn differential(tier: Tier) {
     const PACKETS: usize = 6000;
     let Some(object) = need::bpf() else { return };
-    let seeds: Vec<Case> = cases::all()
-        .into_iter()
-        .filter(|case| {
-            case.reach == Reach::Everywhere && case.no_way.is_none() && case.tunnel.remote == REMOTE
-        })
-        .collect();
+    let seeds: Vec<Case> = cases::all().into_iter().filter(|case| case.reach == Reach::Everywhere).collect();
     let (same, carried) = prog::inside(&object, |world| {
         let mut chance = Chance(0x0009_e377_9b97_f4a7);
         let (mut same, mut carried) = (0, 0);

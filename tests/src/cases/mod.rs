@@ -8,10 +8,10 @@ mod ecn;
 mod encap4;
 mod mss;
 mod refuse;
-pub mod route;
+mod route;
 
-use crate::bytes::Packet;
-use crate::case::{Case, Expected, forwarded};
+use crate::bytes::{Any, Packet};
+use crate::case::{Case, Expected};
 
 /// Every case.
 pub fn all() -> Vec<Case> {
@@ -20,15 +20,18 @@ pub fn all() -> Vec<Case> {
 
 /// A case where both tiers encapsulate `inner` behind the header of `outer` (its payload does not matter). Tier 1
 /// stands in for the stack and lowers the inner TTL; tier 2 gets the packet after the stack did.
-fn encapsulated(name: &str, inner: &Packet, outer: &Packet) -> Case {
-    let around = |inner: &Packet| {
-        let outer = outer.clone().with(|outer| outer.payload = inner.bytes());
-        Expected::Carried(outer.bytes())
-    };
-    Case::encap(name, &inner.bytes())
-        .xdp(around(&forwarded(inner)))
-        .tc(around(inner))
-        .with(|case| case.inner_len = u32::try_from(inner.bytes().len()).unwrap())
+fn encapsulated(name: &str, inner: impl Into<Any>, outer: impl Into<Any>) -> Case {
+    let (inner, outer) = (inner.into(), outer.into());
+    let around = |inner: &Any| Expected::Carried(outer.clone().with_payload(inner.bytes()).bytes());
+    Case::into_tunnel(name, &inner).tc(around(&inner)).with(|case| {
+        case.inner_len = length(&inner);
+        case.out_ethertype = outer.ethertype();
+        case.xdp = around(&inner.forwarded());
+    })
+}
+
+fn length(packet: &Any) -> u32 {
+    u32::try_from(packet.bytes().len()).unwrap()
 }
 
 /// The outer header that the case's tunnel makes without special settings.
@@ -37,11 +40,13 @@ fn plain_outer(inner: &Packet) -> Packet {
 }
 
 /// A case where both tiers decapsulate `outer` to `inner`.
-fn decapsulated(name: &str, outer: &Packet, inner: &Packet) -> Case {
-    Case::decap(name, &outer.bytes())
-        .xdp(Expected::Carried(forwarded(inner).bytes()))
-        .tc(Expected::Carried(inner.bytes()))
-        .with(|case| case.inner_len = u32::try_from(inner.bytes().len()).unwrap())
+fn decapsulated(name: &str, outer: impl Into<Any>, inner: impl Into<Any>) -> Case {
+    let inner = inner.into();
+    Case::out_of_tunnel(name, &outer.into()).tc(Expected::Carried(inner.bytes())).with(|case| {
+        case.inner_len = length(&inner);
+        case.out_ethertype = inner.ethertype();
+        case.xdp = Expected::Carried(inner.forwarded().bytes());
+    })
 }
 
 /// A packet from the far end with `inner` inside.

@@ -3,25 +3,8 @@
 use super::{arriving, decapsulated, encapsulated, plain_outer, reply};
 use crate::bytes::udp;
 use crate::case::{Case, Expected};
+use crate::routes::to;
 use ipip_common::abi::Reason;
-
-/// Destinations that the world of the programs has a special answer for.
-pub mod to {
-    /// Behind an interface that takes no redirected frames, neighbour known.
-    pub const SLOW: [u8; 4] = [10, 4, 0, 2];
-    /// On the client's network, neighbour unknown.
-    pub const NOBODY: [u8; 4] = [10, 1, 0, 77];
-    /// An unreachable route.
-    pub const UNREACHABLE: [u8; 4] = [10, 5, 0, 2];
-    /// By a route with an MTU of 1000, neighbour known.
-    pub const NARROW: [u8; 4] = [10, 6, 0, 2];
-    /// The host's own address on `lan0`.
-    pub const SELF: [u8; 4] = [10, 1, 0, 1];
-    /// Nowhere: no route at all.
-    pub const NOWHERE: [u8; 4] = [203, 0, 113, 9];
-    /// Back into the tunnel.
-    pub const TUNNEL: [u8; 4] = [10, 2, 0, 99];
-}
 
 pub(super) fn cases() -> Vec<Case> {
     [outer(), inner()].concat()
@@ -33,17 +16,12 @@ fn remote(name: &str, remote: [u8; 4], reason: Reason) -> Case {
     let outer = plain_outer(&inner).with(|outer| outer.destination = remote);
     encapsulated(name, &inner, &outer)
         .xdp(Expected::Pass(reason))
-        .tunnel(|tunnel| tunnel.remote = remote)
-        .with(|case| case.no_way = Some(reason))
+        .tunnel(|tunnel| tunnel.remote = remote.into())
 }
 
 fn outer() -> Vec<Case> {
     let inner = udp(b"where");
-    let nobody = |name: &str, address, xdp, tc| {
-        remote(name, address, xdp)
-            .tc(Expected::Pass(tc))
-            .with(|case| case.reach = crate::case::Reach::Programs)
-    };
+    let nobody = |name: &str, address, xdp, tc| remote(name, address, xdp).tc(Expected::Pass(tc));
     let large = udp(&[2; 953]);
     vec![
         remote("a remote behind a slow port is tier 2's", to::SLOW, Reason::SlowPort),
@@ -59,12 +37,11 @@ fn outer() -> Vec<Case> {
         .both(&Expected::Drop(Reason::Loop)),
         Case::encap("M1 an outer packet above the route's MTU is too big", &large.bytes())
             .both(&Expected::Pass(Reason::TooBig))
-            .tunnel(|tunnel| tunnel.remote = to::NARROW)
-            .with(|case| case.reach = crate::case::Reach::Programs),
+            .tunnel(|tunnel| tunnel.remote = to::NARROW.into()),
         encapsulated("M1 an outer packet of exactly the route's MTU is carried", &udp(&[2; 952]), &{
             plain_outer(&udp(&[2; 952])).with(|outer| outer.destination = to::NARROW)
         })
-        .tunnel(|tunnel| tunnel.remote = to::NARROW),
+        .tunnel(|tunnel| tunnel.remote = to::NARROW.into()),
         encapsulated("a known remote is tier 1's", &inner, &plain_outer(&inner)),
     ]
 }
@@ -74,7 +51,7 @@ fn destination(name: &str, destination: [u8; 4], reason: Reason) -> Case {
     let inner = reply(b"whither").with(|inner| inner.destination = destination);
     decapsulated(name, &arriving(&inner), &inner)
         .xdp(Expected::Pass(reason))
-        .with(|case| (case.no_way, case.looks_broken) = (Some(reason), true))
+        .with(|case| case.looks_broken = true)
 }
 
 fn inner() -> Vec<Case> {
@@ -96,6 +73,6 @@ fn inner() -> Vec<Case> {
         ),
         decapsulated("M2 what comes out above the route's MTU is the stack's", &arriving(&narrow), &narrow)
             .xdp(Expected::Pass(Reason::TooBig))
-            .with(|case| (case.no_way, case.looks_broken) = (Some(Reason::TooBig), true)),
+            .with(|case| case.looks_broken = true),
     ]
 }

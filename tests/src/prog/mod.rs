@@ -1,20 +1,25 @@
 //! One frame through the real programs, by the kernel's test run, in a namespace whose routes give the answers
 //! that the cases expect.
 
-use std::net::Ipv4Addr;
+mod counters;
+mod tables;
+
 use std::path::Path;
 
-use aya::maps::{Array, HashMap, PerCpuArray, PerCpuValues};
-use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode};
-use aya::{Ebpf, EbpfLoader};
-use ipip_common::abi::{
-    PeerKey, Port, Reason, Tier, TierTraffic, Traffic, TunnelEntry, map, program, refusal_index,
+use aya::maps::{HashMap, Map};
+use aya::programs::{
+    ProgramError, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp, xdp::XdpMode,
 };
+use aya::{Ebpf, EbpfLoader};
+pub use counters::Counters;
+use ipip_common::abi::{Port, Tier, map, program};
 use nix::sched::{CpuSet, sched_setaffinity};
+use tables::Installed;
 
-use crate::case::{Case, Direction, mac};
+use crate::case::{Case, Direction, IPV4, IPV6, mac};
 use crate::netns::{Netns, connect};
 use crate::outcome::{Fate, Outcome};
+use crate::routes;
 
 /// The one tunnel of the world.
 const TUNNEL: u32 = 1;
@@ -23,17 +28,11 @@ const IDENT_BLOCK: u32 = 32_768;
 /// The largest frame that a test run returns.
 const LARGEST: usize = 4096;
 
-/// The counters of the world's tunnel.
-#[derive(Clone, PartialEq, Eq)]
-struct Counters {
-    traffic: Traffic,
-    refusals: Vec<(Tier, Reason, u64)>,
-}
-
 /// The loaded programs, their maps, and the namespace they run in.
 #[derive(Debug)]
 pub struct World {
     programs: Ebpf,
+    installed: Installed,
     lan: u32,
     wan: u32,
     tunnel: u32,
@@ -53,25 +52,15 @@ pub fn inside<T: Send>(object: &Path, work: impl FnOnce(&mut World) -> T + Send)
 
 /// Interfaces `lan0`, `wan0`, `slow0` and the tunnel's, with routes as the cases need them.
 fn build(host: &Netns, around: &Netns) -> [u32; 4] {
-    for (interface, address, mac) in [("lan0", "10.1.0.1/24", mac::LAN), ("wan0", "192.0.2.1/24", mac::WAN)] {
+    for (interface, mac) in [("lan0", mac::LAN), ("wan0", mac::WAN)] {
         connect((host, interface), (around, interface));
         let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
         host.run(&format!("ip link set {interface} address {mac}"));
-        host.address(interface, address);
     }
     connect((host, "slow0"), (around, "slow0"));
-    host.address("slow0", "10.4.0.1/24");
     host.run("ip tuntap add dev ipip0 mode tun");
     host.run("ip link set ipip0 up mtu 1480");
-    host.forward();
-    host.neighbour("lan0", Ipv4Addr::new(10, 1, 0, 2), mac::CLIENT);
-    host.neighbour("wan0", Ipv4Addr::new(192, 0, 2, 254), mac::GATEWAY);
-    host.neighbour("slow0", Ipv4Addr::new(10, 4, 0, 2), mac::CLIENT);
-    host.route("198.51.100.0/24 via 192.0.2.254");
-    host.route("10.2.0.0/16 dev ipip0");
-    host.route("10.3.0.0/16 via 10.1.0.2");
-    host.route("unreachable 10.5.0.0/24");
-    host.route("10.6.0.0/24 via 192.0.2.254 mtu lock 1000");
+    routes::install(host);
     ["lan0", "wan0", "slow0", "ipip0"].map(|interface| host.link(interface).index)
 }
 
@@ -92,71 +81,50 @@ impl World {
             let classifier: &mut SchedClassifier = programs.program_mut(name).unwrap().try_into().unwrap();
             classifier.load().unwrap_or_else(|error| panic!("loading {name}: {error:?}"));
         }
-        let mut world = Self { programs, lan, wan, tunnel };
-        let mut ports: HashMap<_, u32, Port> = world.map(map::PORTS, HashMap::try_from);
+        let mut ports: HashMap<_, u32, Port> = open(&mut programs, map::PORTS, HashMap::try_from);
         ports.insert(lan, Port::ethernet(mac::LAN, true), 0).unwrap();
         ports.insert(wan, Port::ethernet(mac::WAN, true), 0).unwrap();
         ports.insert(slow, Port::ethernet([2, 0, 0, 0, 0, 4], false), 0).unwrap();
         ports.insert(tunnel, Port::tunnel(TUNNEL), 0).unwrap();
-        world
+        Self { programs, installed: Installed::default(), lan, wan, tunnel }
     }
 
-    fn map<'a, M, E: std::fmt::Debug>(
-        &'a mut self,
-        name: &str,
-        open: impl FnOnce(&'a mut aya::maps::Map) -> Result<M, E>,
-    ) -> M {
-        let found = self.programs.map_mut(name).unwrap_or_else(|| panic!("no map {name}"));
-        open(found).unwrap_or_else(|error| panic!("map {name}: {error:?}"))
-    }
-
-    /// Writes the case's tunnel, the only one, and the next identification.
-    fn prepare(&mut self, case: &Case) {
-        let entry = case.tunnel.entry(TUNNEL, self.tunnel);
-        self.map(map::TUNNELS, Array::<_, TunnelEntry>::try_from).set(TUNNEL, entry, 0).unwrap();
-        let mut peers: HashMap<_, PeerKey, u32> = self.map(map::PEERS, HashMap::try_from);
-        let old: Vec<PeerKey> = peers.keys().map(Result::unwrap).collect();
-        for key in old {
-            peers.remove(&key).unwrap();
-        }
-        peers.insert(PeerKey::of(entry.lift().ends, 4), TUNNEL, 0).unwrap();
-        let processors = aya::util::nr_cpus().expect("counting processors");
-        let idents = PerCpuValues::try_from(vec![u32::from(case.ident); processors]).unwrap();
-        self.map(map::IDENTS, PerCpuArray::<_, u32>::try_from).set(0, idents, 0).unwrap();
-    }
-
-    fn counters(&mut self) -> Counters {
-        let mut traffic = Traffic::default();
-        let all = self.map(map::TRAFFIC, PerCpuArray::<_, Traffic>::try_from).get(&TUNNEL, 0).unwrap();
-        all.iter().for_each(|share| traffic.add(share));
-        let refusals: PerCpuArray<_, u64> = self.map(map::REFUSALS, PerCpuArray::try_from);
-        let count = |tier, reason| {
-            refusals.get(&refusal_index(TUNNEL, tier, reason), 0).unwrap().iter().copied().sum::<u64>()
-        };
-        let rows = Tier::ALL.into_iter().flat_map(|tier| Reason::ALL.map(|reason| (tier, reason)));
-        let refusals = rows.map(|(tier, reason)| (tier, reason, count(tier, reason))).collect();
-        Counters { traffic, refusals }
-    }
-
-    /// Runs the case's frame through the program that this tier has for its direction.
+    /// Runs the case's frame through the program that this tier has for its direction, and sees what it counted.
     ///
     /// # Errors
     /// The kernel refuses to run such a frame at all.
     pub fn run(&mut self, case: &Case, tier: Tier) -> Result<Outcome, String> {
-        self.prepare(case);
         let before = self.counters();
+        let (fate, bytes) = self.send(case, tier)?;
+        let after = self.counters();
+        let (traffic, refused) = (before.traffic(tier, &after), before.refused(tier, &after));
+        Ok(Outcome { fate, bytes, traffic, refused })
+    }
+
+    /// The same without a look at the counters.
+    ///
+    /// # Errors
+    /// The kernel refuses to run such a frame at all.
+    pub fn send(&mut self, case: &Case, tier: Tier) -> Result<(Fate, Vec<u8>), String> {
+        self.installed.install(&mut self.programs, &case.tunnel, [self.tunnel, self.lan]);
+        if case.tunnel.local.is_ipv4() {
+            self.installed.set_ident(&mut self.programs, case.ident);
+        }
         let (verdict, bytes) = match tier {
             Tier::Xdp => self.run_xdp(case),
             Tier::Tc | Tier::Daemon => self.run_tc(case),
         }
         .map_err(|error| format!("the kernel does not run this frame: {error:?}"))?;
-        let after = self.counters();
-        let traffic = only(tier, &before.traffic, &after.traffic);
         let fate = fate(tier, verdict).unwrap_or_else(|| panic!("{}: verdict {verdict}", case.name));
-        Ok(Outcome { fate, bytes, traffic, refused: refused(tier, &before, &after) })
+        Ok((fate, bytes))
     }
 
-    fn run_xdp(&self, case: &Case) -> Result<(i32, Vec<u8>), aya::programs::ProgramError> {
+    /// What has been counted.
+    pub fn counters(&mut self) -> Counters {
+        Counters::read(&mut self.programs)
+    }
+
+    fn run_xdp(&self, case: &Case) -> Result<(i32, Vec<u8>), ProgramError> {
         let ingress = if case.direction == Direction::Encap { self.lan } else { self.wan };
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
         let end = u32::try_from(case.input.len()).unwrap();
@@ -165,13 +133,15 @@ impl World {
         test_run(case, &context, |options| program.test_run(options))
     }
 
-    fn run_tc(&self, case: &Case) -> Result<(i32, Vec<u8>), aya::programs::ProgramError> {
+    fn run_tc(&self, case: &Case) -> Result<(i32, Vec<u8>), ProgramError> {
         let (name, interface) = match case.direction {
             Direction::Encap => (program::TC_TUNNEL, self.tunnel),
             Direction::Decap => (program::TC_PORT, self.wan),
         };
-        // struct __sk_buff: of all its fields only ifindex, the eleventh word, may and must be set.
+        let ingress = if case.is_transit { self.lan } else { 0 };
+        // struct __sk_buff: ingress_ifindex and ifindex, the tenth and eleventh word; most other fields must be zero.
         let mut context = vec![0; 192];
+        context[36..40].copy_from_slice(&ingress.to_ne_bytes());
         context[40..44].copy_from_slice(&interface.to_ne_bytes());
         let program: &SchedClassifier = self.programs.program(name).unwrap().try_into().unwrap();
         test_run(case, &context, |options| program.test_run(options))
@@ -181,8 +151,8 @@ impl World {
 fn test_run(
     case: &Case,
     context: &[u8],
-    run: impl FnOnce(TestRunOptions<'_>) -> Result<aya::programs::TestRunResult, aya::programs::ProgramError>,
-) -> Result<(i32, Vec<u8>), aya::programs::ProgramError> {
+    run: impl FnOnce(TestRunOptions<'_>) -> Result<TestRunResult, ProgramError>,
+) -> Result<(i32, Vec<u8>), ProgramError> {
     let mut output = vec![0; LARGEST];
     let result = run(TestRunOptions {
         data_in: Some(&case.input),
@@ -204,26 +174,21 @@ fn fate(tier: Tier, verdict: i32) -> Option<Fate> {
     }
 }
 
-/// The refusals that were counted in between; panics when one was counted for another tier.
-fn refused(tier: Tier, before: &Counters, after: &Counters) -> Vec<Reason> {
-    let mut refused = Vec::new();
-    for ((by, reason, before), (_, _, after)) in before.refusals.iter().zip(&after.refusals) {
-        assert!(*by == tier || before == after, "{reason:?} was counted for another tier");
-        refused.extend(std::iter::repeat_n(*reason, usize::try_from(after - before).unwrap()));
-    }
-    refused
+fn open<'a, M, E: std::fmt::Debug>(
+    programs: &'a mut Ebpf,
+    name: &str,
+    open: impl FnOnce(&'a mut Map) -> Result<M, E>,
+) -> M {
+    let found = programs.map_mut(name).unwrap_or_else(|| panic!("no map {name}"));
+    open(found).unwrap_or_else(|error| panic!("map {name}: {error:?}"))
 }
 
-/// What one tier's share grew by; panics when another's did.
-fn only(tier: Tier, before: &Traffic, after: &Traffic) -> TierTraffic {
-    for other in Tier::ALL.into_iter().filter(|other| *other != tier) {
-        assert_eq!(before.tier(other), after.tier(other), "another tier counted the packet");
-    }
-    let (before, after) = (before.tier(tier), after.tier(tier));
-    TierTraffic {
-        sent_packets: after.sent_packets - before.sent_packets,
-        sent_bytes: after.sent_bytes - before.sent_bytes,
-        received_packets: after.received_packets - before.received_packets,
-        received_bytes: after.received_bytes - before.received_bytes,
-    }
+/// Whether the kernel's test run makes a socket buffer of the frame: not of one that ends inside its network header.
+pub fn can_run(case: &Case, tier: Tier) -> bool {
+    let least = match case.ethertype() {
+        IPV4 => 20,
+        IPV6 => 40,
+        _ => 1,
+    };
+    tier == Tier::Xdp || case.packet().len() >= least
 }
