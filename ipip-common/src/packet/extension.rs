@@ -79,6 +79,13 @@ pub fn find_limit(frame: &mut impl Frame, first: u8, start: u32) -> Limit {
         let here = start.wrapping_add(at);
         frame.pull(here.wrapping_add(LIMIT_HEADER));
         let Some(both) = frame.half(here).map(u32::from) else { return Limit::NONE };
+        // A later fragment goes on with any bytes, which are no header.
+        if kind == FRAGMENT {
+            let Some(offset) = frame.half(here.wrapping_add(2)) else { return Limit::NONE };
+            if offset >> 3 != 0 {
+                return Limit::NONE;
+            }
+        }
         let length = if kind == FRAGMENT { 8 } else { (both & 0xff).wrapping_add(1).wrapping_mul(8) };
         if kind == DESTINATION {
             frame.pull(here.wrapping_add(length));
