@@ -1,8 +1,8 @@
 //! Congestion marks across the tunnel: RFC 6040, figure 3 (encapsulation) and figure 4 (decapsulation).
 
-use super::{arriving, decapsulated, encapsulated, plain_outer, reply};
-use crate::bytes::udp;
+use super::{into, out, rejected};
 use crate::case::{Case, Expected};
+use crate::kind::Kind;
 use ipip_common::abi::Reason;
 
 const NOT_ECT: u8 = 0b00;
@@ -33,31 +33,48 @@ fn name(field: u8) -> &'static str {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    COLUMNS.into_iter().map(figure_3).chain(figure_4()).collect()
+    let ip = Kind::IP.into_iter().flat_map(|kind| [figure_3(kind), figure_4(kind)].concat());
+    ip.chain([Kind::MPLS4, Kind::MPLS6].into_iter().flat_map(labels)).collect()
 }
 
-fn figure_3(field: u8) -> Case {
-    let inner = udp(b"mark").with(|inner| inner.tos = DSCP | field);
-    let outer = plain_outer(&inner).with(|outer| outer.tos = DSCP | field);
-    encapsulated(&format!("E1 {} goes outside as it is", name(field)), &inner, &outer)
+fn figure_3(kind: Kind) -> Vec<Case> {
+    let cell = |field: u8| {
+        let inner = kind.udp(b"mark").with_tos(DSCP | field);
+        let normal = format!("E1 {} goes outside as it is", name(field));
+        let compatible = format!("E1 E4 {} stays inside in compatibility mode", name(field));
+        [
+            into(kind, &normal, &inner, &kind.outer(&inner).with_tos(DSCP | field)),
+            into(kind, &compatible, &inner, &kind.outer(&inner).with_tos(DSCP))
+                .tunnel(|tunnel| tunnel.flags.ecn_compatibility = true),
+        ]
+    };
+    COLUMNS.into_iter().flat_map(cell).collect()
 }
 
-fn figure_4() -> Vec<Case> {
+fn figure_4(kind: Kind) -> Vec<Case> {
     let cell = |inner_field: u8, outer_field: u8, expected: Option<u8>| {
         let title = format!("E2 E3 inner {}, outer {}", name(inner_field), name(outer_field));
-        let inner = reply(b"mark").with(|inner| inner.tos = DSCP | inner_field);
-        let outer = arriving(&inner).with(|outer| outer.tos = 10 << 2 | outer_field);
+        let inner = kind.reply(b"mark").with_tos(DSCP | inner_field);
+        let outer = kind.arriving(&inner).with_tos(10 << 2 | outer_field);
         match expected {
-            Some(field) => {
-                decapsulated(&title, &outer, &inner.with(|inner| inner.tos = DSCP | field)).with(|case| {
-                    case.note = MARKED.contains(&(inner_field, outer_field)).then_some(Reason::OddEcn);
-                })
-            }
-            None => Case::decap(&title, &outer.bytes()).both(&Expected::Drop(Reason::BadEcn)),
+            Some(field) => out(kind, &title, &outer, &inner.with_tos(DSCP | field)).with(|case| {
+                case.note = MARKED.contains(&(inner_field, outer_field)).then_some(Reason::OddEcn);
+            }),
+            None => rejected(kind, &title, &outer, &Expected::Drop(Reason::BadEcn)),
         }
     };
     let row = |(inner, row): (u8, [Option<u8>; 4])| {
         COLUMNS.into_iter().zip(row).map(move |(outer, expected)| cell(inner, outer, expected))
     };
     FIGURE_4.into_iter().flat_map(row).collect()
+}
+
+/// Labels have no ECN field: nothing goes outside, and whatever arrives changes nothing.
+fn labels(kind: Kind) -> Vec<Case> {
+    let cell = |field: u8| {
+        let inner = kind.reply(b"mark");
+        let outer = kind.arriving(&inner).with_tos(DSCP | field);
+        out(kind, &format!("E5 {} outside changes nothing inside", name(field)), &outer, &inner)
+    };
+    COLUMNS.into_iter().map(cell).collect()
 }

@@ -3,19 +3,38 @@
 //! Names carry the IDs of the facts they show: H (outer header), T (TTL), E (ECN), M (MTU and MSS), D
 //! (acceptance), L (loops), C (checksums).
 
+mod all_kinds;
 mod decap4;
 mod ecn;
 mod encap4;
+mod header;
+mod limit;
+mod loops;
 mod mss;
 mod refuse;
 mod route;
+mod ttl;
 
 use crate::bytes::{Any, Packet};
 use crate::case::{Case, Expected};
+use crate::kind::Kind;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [encap4::cases(), decap4::cases(), ecn::cases(), mss::cases(), refuse::cases(), route::cases()].concat()
+    [
+        encap4::cases(),
+        decap4::cases(),
+        all_kinds::cases(),
+        header::cases(),
+        ttl::cases(),
+        ecn::cases(),
+        limit::cases(),
+        loops::cases(),
+        mss::cases(),
+        refuse::cases(),
+        route::cases(),
+    ]
+    .concat()
 }
 
 /// A case where both tiers encapsulate `inner` behind the header of `outer` (its payload does not matter). Tier 1
@@ -58,4 +77,31 @@ fn arriving(inner: &Packet) -> Packet {
 fn reply(data: &[u8]) -> Packet {
     // A swap of both addresses and nothing else leaves the checksum right.
     crate::bytes::udp(data).backwards()
+}
+
+/// As `encapsulated`, for any kind of tunnel.
+fn into(kind: Kind, name: &str, inner: &Any, outer: &Any) -> Case {
+    encapsulated(&format!("{name}, {kind}"), inner, outer).tunnel(|tunnel| *tunnel = kind.tunnel())
+}
+
+/// The same behind the outer header that no special setting changes.
+fn plain(kind: Kind, name: &str, inner: &Any) -> Case {
+    into(kind, name, inner, &kind.outer(inner))
+}
+
+/// As `decapsulated`, for any kind of tunnel.
+fn out(kind: Kind, name: &str, outer: &Any, inner: &Any) -> Case {
+    decapsulated(&format!("{name}, {kind}"), outer, inner).tunnel(|tunnel| *tunnel = kind.tunnel())
+}
+
+/// A packet that no tier lets into the tunnel.
+fn refused(kind: Kind, name: &str, inner: &Any, expected: &Expected) -> Case {
+    let name = format!("{name}, {kind}");
+    Case::into_tunnel(&name, inner).tunnel(|tunnel| *tunnel = kind.tunnel()).both(expected)
+}
+
+/// A packet that no tier lets out of the tunnel.
+fn rejected(kind: Kind, name: &str, outer: &Any, expected: &Expected) -> Case {
+    let name = format!("{name}, {kind}");
+    Case::out_of_tunnel(&name, outer).tunnel(|tunnel| *tunnel = kind.tunnel()).both(expected)
 }

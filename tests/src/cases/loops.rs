@@ -1,0 +1,119 @@
+//! Packets that have been here before, and those that only look like it.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{decapsulated, plain, refused, rejected};
+use crate::bytes::{Any, CLIENT, CLIENT6, LOCAL, LOCAL6, REMOTE, REMOTE6, SERVER, SERVER6};
+use crate::case::{Case, Expected};
+use crate::kind::Kind;
+use crate::tunnel::Tunnel;
+use ipip_common::abi::{Carried, Reason};
+
+pub(super) fn cases() -> Vec<Case> {
+    let all = Kind::ALL.into_iter().flat_map(|kind| [own_source(kind), ends(kind)].concat());
+    all.chain([Kind::IN4, Kind::IN6].into_iter().flat_map(reflected)).collect()
+}
+
+/// The packet from and to other addresses. Its transport checksum is still that of the old ones.
+fn between(packet: Any, over4: ([u8; 4], [u8; 4]), over6: (Ipv6Addr, Ipv6Addr)) -> Any {
+    packet
+        .with_v4(|packet| (packet.source, packet.destination) = over4)
+        .with_v6(|packet| (packet.source, packet.destination) = over6)
+}
+
+fn from(kind: Kind, over4: [u8; 4], over6: Ipv6Addr) -> Any {
+    between(kind.udp(b"round"), (over4, SERVER), (over6, SERVER6))
+}
+
+fn own_source(kind: Kind) -> Vec<Case> {
+    let mine = |tunnel: &mut Tunnel| tunnel.own = vec![CLIENT.into(), CLIENT6.into()];
+    let others = |tunnel: &mut Tunnel| tunnel.own = vec![LOCAL.into(), LOCAL6.into()];
+    let transit = |case: Case| case.with(|case| case.is_transit = true);
+    let inner = kind.udp(b"mine");
+    let mut cases = vec![
+        transit(plain(kind, "L1 what others send is forwarded", &inner).tunnel(others)),
+        plain(kind, "L1 what the host sends is carried", &inner).tunnel(mine),
+    ];
+    if kind.inner == Carried::Mpls {
+        cases.push(transit(plain(kind, "L1 a source under a label is not looked at", &inner).tunnel(mine)));
+    } else {
+        let drop = Expected::Drop(Reason::OwnSource);
+        cases[1].xdp = drop.clone();
+        cases.push(transit(
+            refused(kind, "L1 an own source that is forwarded is dropped", &inner, &drop).tunnel(mine),
+        ));
+    }
+    cases
+}
+
+fn ends(kind: Kind) -> Vec<Case> {
+    let broken = |case: Case| case.with(|case| case.looks_broken = true);
+    let from_remote = from(kind, REMOTE, REMOTE6);
+    let from_local = from(kind, LOCAL, LOCAL6);
+    let local_to_remote = between(kind.udp(b"round"), (LOCAL, REMOTE), (LOCAL6, REMOTE6));
+    let drop = Expected::Drop(Reason::Loop);
+    let mut cases =
+        vec![broken(plain(kind, "L3 the tunnel's local address may talk to others", &from_local))];
+    if [Kind::IN4, Kind::IN6].contains(&kind) {
+        cases.extend([
+            refused(kind, "L2 a packet from the tunnel's remote is dropped", &from_remote, &drop),
+            // Its route does not lead into the tunnel: only a packet that was forced there looks like this.
+            refused(
+                kind,
+                "L3 a packet from the tunnel's local to its remote is dropped",
+                &local_to_remote,
+                &drop,
+            )
+            .xdp(Expected::Foreign),
+        ]);
+    } else {
+        cases.push(broken(plain(
+            kind,
+            "L2 an address of another kind is not the tunnel's remote",
+            &from_remote,
+        )));
+    }
+    cases
+}
+
+/// RFC 7676 3.2 and RFC 5969 8: what comes out for the far end itself goes back to it.
+fn reflected(kind: Kind) -> Vec<Case> {
+    let probe = |ttl| between(kind.udp(b"probe"), (LOCAL, REMOTE), (LOCAL6, REMOTE6)).with_ttl(ttl);
+    let back = |name: &str, ttl| {
+        let (inner, name) = (probe(ttl), format!("D12 {name}, {kind}"));
+        decapsulated(&name, kind.arriving(&inner), inner).tunnel(|tunnel| *tunnel = kind.tunnel()).with(
+            |case| {
+                // Nobody else decrements the TTL of what goes back, in front of the stack or not.
+                case.tc = case.xdp.clone();
+                (case.is_reflected, case.looks_broken) = (true, true);
+            },
+        )
+    };
+    let expired = Expected::Pass(Reason::TtlExpired);
+    let allow = |network: IpAddr| {
+        move |tunnel: &mut Tunnel| {
+            tunnel.flags.allowed_inner = true;
+            tunnel.allowed.push((network, 16));
+        }
+    };
+    let mine: IpAddr = if kind == Kind::IN4 { LOCAL.into() } else { LOCAL6.into() };
+    let theirs: IpAddr = if kind == Kind::IN4 { [10, 9, 0, 0].into() } else { "2002::".parse().unwrap() };
+    vec![
+        back("a reflected probe goes back", 64),
+        back("a reflected probe with a TTL of 2 goes back", 2),
+        back("a reflected probe whose TTL expires is the stack's", 1).both(&expired),
+        back("a reflected probe does not take a fast path that is off", 64)
+            .xdp(Expected::Pass(Reason::FastPathOff))
+            .tunnel(|tunnel| tunnel.flags.allow_fast_path = false),
+        back("a reflected probe from an allowed address goes back", 64).tunnel(allow(mine)),
+        back("a reflected probe from elsewhere is dropped", 64)
+            .both(&Expected::Drop(Reason::NotAllowed))
+            .tunnel(allow(theirs)),
+        rejected(
+            kind,
+            "D12 T2 a reflected probe with a TTL of 0 is dropped",
+            &kind.arriving(&probe(0)),
+            &Expected::Drop(Reason::TtlZero),
+        ),
+    ]
+}
