@@ -29,6 +29,8 @@ pub(crate) const NEXT: i32 = TC_ACT_UNSPEC;
 
 /// Bytes of an Ethernet header; VLAN tags stand outside of it in a socket buffer.
 const ETHERNET: u32 = 14;
+/// What `bpf_skb_adjust_room` leaves at least: an IPv4 header.
+const LEAST_LEFT: u32 = 20;
 /// `skb->pkt_type` of a packet for this host (`linux/if_packet.h`).
 const PACKET_HOST: u32 = 0;
 
@@ -312,6 +314,11 @@ impl Frame for TcFrame {
                 self.become_protocol(inner.ethertype())
             }
             (Family::V6, Carried::Mpls) => {
+                // The kernel takes nothing away that leaves less than an IPv4 header, whatever it is to be. The second
+                // try would find that out with the packet changed.
+                if self.length() < bytes.wrapping_add(LEAST_LEFT) {
+                    return Err(Reason::NoRoom);
+                }
                 self.shrink_to_v4(bytes)?;
                 self.become_protocol(inner.ethertype())
             }
