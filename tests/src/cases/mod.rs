@@ -3,16 +3,22 @@
 //! Names carry the IDs of the facts they show: H (outer header), T (TTL), E (ECN), M (MTU and MSS), D
 //! (acceptance), L (loops), C (checksums).
 
+mod accept;
 mod all_kinds;
+mod allowed;
 mod decap4;
 mod ecn;
 mod encap4;
 mod header;
+mod labels;
 mod limit;
 mod loops;
+mod malformed;
 mod mss;
+mod mss_table;
 mod refuse;
 mod route;
+mod route6;
 mod ttl;
 
 use crate::bytes::{Any, Packet};
@@ -30,6 +36,12 @@ pub fn all() -> Vec<Case> {
         ecn::cases(),
         limit::cases(),
         loops::cases(),
+        accept::cases(),
+        allowed::cases(),
+        labels::cases(),
+        malformed::cases(),
+        mss_table::cases(),
+        route6::cases(),
         mss::cases(),
         refuse::cases(),
         route::cases(),

@@ -33,6 +33,8 @@ const LARGEST: usize = 4096;
 pub struct World {
     programs: Ebpf,
     installed: Installed,
+    /// The counters as they are, when they are known.
+    counted: Option<Counters>,
     lan: u32,
     wan: u32,
     tunnel: u32,
@@ -86,7 +88,7 @@ impl World {
         ports.insert(wan, Port::ethernet(mac::WAN, true), 0).unwrap();
         ports.insert(slow, Port::ethernet([2, 0, 0, 0, 0, 4], false), 0).unwrap();
         ports.insert(tunnel, Port::tunnel(TUNNEL), 0).unwrap();
-        Self { programs, installed: Installed::default(), lan, wan, tunnel }
+        Self { programs, installed: Installed::default(), counted: None, lan, wan, tunnel }
     }
 
     /// Runs the case's frame through the program that this tier has for its direction, and sees what it counted.
@@ -94,10 +96,11 @@ impl World {
     /// # Errors
     /// The kernel refuses to run such a frame at all.
     pub fn run(&mut self, case: &Case, tier: Tier) -> Result<Outcome, String> {
-        let before = self.counters();
+        let before = self.counted.take().unwrap_or_else(|| self.counters());
         let (fate, bytes) = self.send(case, tier)?;
         let after = self.counters();
         let (traffic, refused) = (before.traffic(tier, &after), before.refused(tier, &after));
+        self.counted = Some(after);
         Ok(Outcome { fate, bytes, traffic, refused })
     }
 
@@ -106,6 +109,7 @@ impl World {
     /// # Errors
     /// The kernel refuses to run such a frame at all.
     pub fn send(&mut self, case: &Case, tier: Tier) -> Result<(Fate, Vec<u8>), String> {
+        self.counted = None;
         self.installed.install(&mut self.programs, &case.tunnel, [self.tunnel, self.lan]);
         if case.tunnel.local.is_ipv4() {
             self.installed.set_ident(&mut self.programs, case.ident);

@@ -1,0 +1,193 @@
+//! Label stacks: where labels lead, how deep they are, and what is underneath.
+
+use std::net::IpAddr;
+
+use super::{into, out, plain, refused, rejected};
+use crate::bytes::{Any, CLIENT6, Entry, LABEL_BACK, Labelled, Segment, hex, udp, udp6};
+use crate::case::{Case, Expected, Reach};
+use crate::kind::Kind;
+use crate::routes::to;
+use crate::tunnel::{LabelRoute, Tunnel};
+use ipip_common::abi::Reason;
+
+pub(super) fn cases() -> Vec<Case> {
+    let kinds = [Kind::MPLS4, Kind::MPLS6];
+    kinds
+        .into_iter()
+        .flat_map(|kind| [depths(kind), contents(kind), there(kind), back(kind), cut(kind)].concat())
+        .collect()
+}
+
+fn there_and_back(kind: Kind, name: &str, packet: &Labelled) -> [Case; 2] {
+    let returning = packet.clone().with(|packet| packet.entries[0].label = LABEL_BACK).into();
+    [
+        plain(kind, &format!("{name}, into the tunnel"), &packet.into()),
+        out(kind, &format!("{name}, out of the tunnel"), &kind.arriving(&returning), &returning),
+    ]
+}
+
+fn depths(kind: Kind) -> Vec<Case> {
+    let deep = |labels: u32| {
+        let packet = Labelled::new(&udp(b"deep").bytes()).deeper(labels - 1);
+        there_and_back(kind, &format!("H4 a stack of {labels} labels"), &packet)
+    };
+    let extremes = |label: u32| {
+        let packet = Labelled::new(&udp(b"deep").bytes()).with(|packet| {
+            packet.entries.push(Entry { label, class: 7, ttl: 255 });
+        });
+        there_and_back(kind, &format!("H4 an inner label of {label}"), &packet)
+    };
+    (1..=7).flat_map(deep).chain([0, 2, 3, 15, 0xf_ffff].into_iter().flat_map(extremes)).collect()
+}
+
+/// Whatever is underneath goes along, and its lengths count where they are those of IP.
+fn contents(kind: Kind) -> Vec<Case> {
+    let over = |name: &str, payload: &[u8]| there_and_back(kind, name, &Labelled::new(payload));
+    let padded = |cases: [Case; 2]| cases.map(|case| case.with(|case| case.input.extend([0; 12])));
+    let broken = |cases: [Case; 2]| cases.map(|case| case.with(|case| case.looks_broken = true));
+    // The kernel takes no header away in front of less than an IPv4 header.
+    let tiny = |[there, back]: [Case; 2]| {
+        let back = back.tc(Expected::Pass(Reason::NoRoom)).with(|case| case.reach = Reach::Programs);
+        [there, back]
+    };
+    let segment = Segment::data(&[0x42; 99]);
+    [
+        over("H4 IPv4 under a label", &udp(b"four").bytes()),
+        over("H4 IPv6 under a label", &udp6(b"six").bytes()),
+        over("C2 TCP over IPv6 under a label", &segment.packet6().bytes()),
+        padded(over("H4 D4 IPv4 under a label, padding cut", &udp(b"f").bytes())),
+        padded(over("H4 D4 IPv6 under a label, padding cut", &udp6(b"s").bytes())),
+        padded(there_and_back(
+            kind,
+            "H4 D4 IPv4 under four labels, padding cut",
+            &Labelled::new(&udp(b"f").bytes()).deeper(3),
+        )),
+        broken(over(
+            "H4 a pseudowire's control word under a label",
+            &hex("0000 0007 0200 0000 0001 0200 0000 0002 88b5 aaaa"),
+        )),
+        tiny(broken(over("H4 nothing under a label", &[]))),
+        tiny(broken(over("H4 one byte under a label", &[0x11]))),
+        tiny(broken(over("H4 half an IPv4 header under a label", &udp(b"").bytes()[..12]))),
+        broken(over(
+            "H4 an IPv4 header of no length under a label",
+            &hex("4000 0000 0000 0000 0000 0000 0000 0000 0000 0000"),
+        )),
+    ]
+    .concat()
+    .into_iter()
+    .chain([padding_stays(kind)])
+    .collect()
+}
+
+/// Nothing says where a packet under a label ends that is not IP.
+fn padding_stays(kind: Kind) -> Case {
+    let packet: Any = Labelled::new(&[0, 0, 0, 1, 0xaa, 0xbb, 0, 0, 0, 0]).into();
+    plain(kind, "H4 padding behind what is not IP cannot be told from it", &packet)
+        .with(|case| case.looks_broken = true)
+}
+
+fn route(label: u32, out: u32, via: Option<IpAddr>) -> impl FnOnce(&mut Tunnel) {
+    move |tunnel| tunnel.labels.insert(0, LabelRoute { label, out, via })
+}
+
+/// Where labels lead that come from the client. Behind the stack, the label routes have been followed.
+fn there(kind: Kind) -> Vec<Case> {
+    let with_label =
+        |label| Labelled::new(&udp(b"where").bytes()).with(|packet| packet.entries[0].label = label);
+    let swapped = |label: u32, out: u32| {
+        let inner: Any = with_label(label).into();
+        let sent = with_label(out).with(|packet| packet.entries[0].ttl -= 1);
+        let name = format!("H4 label {label} is swapped for {out} by tier 1");
+        plain(kind, &name, &inner)
+            .xdp(Expected::Carried(kind.outer(&inner).with_payload(sent.bytes()).bytes()))
+            .tunnel(route(label, out, None))
+    };
+    vec![
+        swapped(16, 17),
+        swapped(0xf_ffff, 16),
+        swapped(16, 0xf_ffff),
+        swapped(500, 500),
+        swapped(0, 0),
+        plain(kind, "H4 a label that leads nowhere is foreign to tier 1", &with_label(777).into())
+            .xdp(Expected::Foreign),
+        plain(
+            kind,
+            "H4 a label that leads to a neighbour is foreign to tier 1",
+            &with_label(LABEL_BACK).into(),
+        )
+        .xdp(Expected::Foreign),
+    ]
+}
+
+/// Where labels lead that come out of the tunnel.
+fn back(kind: Kind) -> Vec<Case> {
+    let with_label = |label| {
+        Any::from(Labelled::new(&udp(b"where").bytes()).with(|packet| packet.entries[0].label = label))
+    };
+    let simple = |name: &str, label| out(kind, name, &kind.arriving(&with_label(label)), &with_label(label));
+    let refused = |name: &str, via: IpAddr, reason| {
+        simple(name, 600).xdp(Expected::Pass(reason)).tunnel(route(600, 601, Some(via)))
+    };
+    let large =
+        Any::from(Labelled::new(&udp(&[7; 1300]).bytes()).with(|packet| packet.entries[0].label = 600));
+    vec![
+        simple("H4 a label that leads nowhere is the stack's", 777).xdp(Expected::Pass(Reason::NoRoute)),
+        simple("H4 a label that leads back into a tunnel is the stack's", 100)
+            .xdp(Expected::Pass(Reason::SlowPort)),
+        simple("H4 a label that leads to an IPv6 neighbour", 600).tunnel(route(
+            600,
+            700,
+            Some(CLIENT6.into()),
+        )),
+        refused("H4 a label to an unknown neighbour is the stack's", to::NOBODY.into(), Reason::NoNeighbour),
+        refused(
+            "H4 a label to an unknown IPv6 neighbour is the stack's",
+            to::NOBODY6.into(),
+            Reason::NoNeighbour,
+        ),
+        out(kind, "H4 a large packet under a label", &kind.arriving(&large), &large).tunnel(route(
+            600,
+            700,
+            Some(CLIENT6.into()),
+        )),
+    ]
+}
+
+/// Stacks that end too early.
+fn cut(kind: Kind) -> Vec<Case> {
+    let endless = |labels: u32| Labelled { has_bottom: false, ..Labelled::new(&[]).deeper(labels - 1) };
+    let partial = Labelled::new(&Segment::syn(&[]).packet_with_partial_checksum().bytes());
+    let partial6 = Labelled::new(&Segment::syn(&[]).packet6_with_partial_checksum().bytes());
+    let incomplete = |name: &str, packet: &Labelled| {
+        there_and_back(kind, name, packet).map(|case| {
+            case.xdp(Expected::Pass(Reason::PartialChecksum)).with(|case| case.looks_broken = true)
+        })
+    };
+    let short = |bytes: usize| {
+        let packet = Labelled::new(&[]).into();
+        refused(kind, &format!("H4 a stack of {bytes} bytes is foreign"), &packet, &Expected::Foreign)
+            .with(|case| case.input.truncate(14 + bytes))
+    };
+    let mut cases = vec![
+        short(0),
+        short(3),
+        refused(kind, "H4 a stack without a bottom is foreign", &endless(3).into(), &Expected::Foreign),
+        rejected(
+            kind,
+            "H4 a stack without a bottom is malformed behind an outer header",
+            &kind.arriving(&endless(3).into()),
+            &Expected::Pass(Reason::Malformed),
+        ),
+        into(
+            kind,
+            "H4 a deep stack without a bottom is carried as it is",
+            &endless(5).into(),
+            &kind.outer(&endless(5).into()),
+        )
+        .with(|case| case.looks_broken = true),
+    ];
+    cases.extend(incomplete("C2 a partial checksum under a label", &partial));
+    cases.extend(incomplete("C2 a partial checksum over IPv6 under a label", &partial6));
+    cases
+}
