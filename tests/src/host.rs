@@ -67,10 +67,6 @@ impl Env for Host<'_> {
         self.tables.forwards()
     }
 
-    fn is_transit(&self) -> bool {
-        self.tables.is_transit()
-    }
-
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
         let route = || lookup(ip(flow.family, flow.source), ip(flow.family, flow.destination), 0);
         if self.is_xdp() && route() != Answer::Tunnel { None } else { self.tables.tunnel_to(flow) }
@@ -148,7 +144,6 @@ fn world(case: &Case, tier: Tier) -> Host<'_> {
     let tunnel = &case.tunnel;
     let mut tables = TableEnv::new(tier, tunnel.entry(1, IFINDEX));
     tables.ident.set(case.ident);
-    tables.is_transit = tier == Tier::Xdp || case.is_transit;
     tables.own = tunnel.own.iter().map(|address| known(*address)).collect();
     let prefix = |(network, length): &(IpAddr, u8)| {
         let (family, words) = known(*network);

@@ -37,11 +37,10 @@ fn own_source(kind: Kind) -> Vec<Case> {
     if kind.inner == Carried::Mpls {
         cases.push(transit(plain(kind, "L1 a source under a label is not looked at", &inner).tunnel(mine)));
     } else {
-        let drop = Expected::Drop(Reason::OwnSource);
-        cases[1].xdp = drop.clone();
-        cases.push(transit(
-            refused(kind, "L1 an own source that is forwarded is dropped", &inner, &drop).tunnel(mine),
-        ));
+        // Behind the stack it is one that the host masqueraded.
+        cases[1].xdp = Expected::Drop(Reason::OwnSource);
+        let masqueraded = plain(kind, "L1 a forwarded packet that the host masqueraded is carried", &inner);
+        cases.push(transit(masqueraded.tunnel(mine).xdp(Expected::Drop(Reason::OwnSource))));
     }
     cases
 }
