@@ -93,7 +93,7 @@ fn check_limit(world: &World, kind: Carried, packet: &[u8]) {
     let inner = world.packet();
     let flags = world.config.flags;
     let configured = flags.encapsulation_limit.then_some(world.config.encapsulation_limit);
-    match (kind, inner[6]) {
+    match (kind, inner.get(6).copied().unwrap_or_default()) {
         (Carried::Ipv6, 60) if inner.len() >= 48 && inner[41..44] == [0, 4, 1] => {
             let limit = inner[44].checked_sub(1).expect("a limit of 0 was carried");
             assert_eq!(written, Some(limit));

@@ -144,6 +144,7 @@ fn encap() -> Vec<Seed> {
         seed("mpls-multicast", tc, 0, 0x8848, &labelled(LABELS[0], false, &v4)),
         seed("mpls-in-4-ipv4", 0, switch::DONT_FRAGMENT, MPLS, &labelled(LABELS[0], false, &v4)),
         seed("mpls-in-6-deep-ipv6", six, 0, MPLS, &labelled(LABELS[0], true, &udp_v6())),
+        seed("mpls-label-alone", six | tc, 0, MPLS, &labelled(LABELS[0], false, &[])),
         seed("mpls-no-ip-below", tc, 0, MPLS, &labelled(LABELS[0], false, b"seed")),
         seed("arp-is-foreign", 0, 0, 0x0806, &[0; 28]),
     ]
