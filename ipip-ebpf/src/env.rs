@@ -179,7 +179,8 @@ impl Env for XdpEnv {
     #[inline(always)]
     fn tunnel_of_label(&self, number: u32) -> Option<(u32, &TunnelEntry)> {
         let entry = label(number)?;
-        Some((entry.out(), tunnel(entry.tunnel_id()?)?))
+        let tunnel = tunnel(entry.tunnel_id()?)?;
+        port(self.ingress)?.takes_labels().then(|| (entry.out(), tunnel))
     }
 
     #[inline(always)]
@@ -209,8 +210,11 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn route_label(&self, _tunnel: &TunnelEntry, number: u32, length: u32) -> Result<(u32, Hop), Reason> {
+    fn route_label(&self, tunnel: &TunnelEntry, number: u32, length: u32) -> Result<(u32, Hop), Reason> {
         let entry = label(number).ok_or(Reason::NoRoute)?;
+        if !port(tunnel.ifindex()).is_some_and(Port::takes_labels) {
+            return Err(Reason::NoRoute);
+        }
         if entry.tunnel_id().is_some() {
             return Err(Reason::SlowPort);
         }

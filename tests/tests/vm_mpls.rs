@@ -48,8 +48,10 @@ fn switched(plan: &Plan, options: &str, tier: &str) {
     let (local, remote) = (bare(plan.near.wan), bare(plan.far.wan));
     near.add(local, remote, &format!("--kind mpls {options}"));
     far.add(remote, local, &format!("--kind mpls {options}"));
-    near.wait_for_tier_1(&["lan0", "wan0"]);
-    far.wait_for_tier_1(&["lan0", "wan0"]);
+    if tier == "xdp" {
+        near.wait_for_tier_1(&["lan0", "wan0"]);
+        far.wait_for_tier_1(&["lan0", "wan0"]);
+    }
     label(&sites);
     // The first packets resolve neighbours; the daemon looks at the label routes every second.
     wait::until_true("labelled packets arrive", Duration::from_secs(20), || {
@@ -83,9 +85,10 @@ fn has_labels() -> bool {
         && ["tcpdump", "tshark"].into_iter().all(need::program)
 }
 
+/// Before Linux 6.3 nobody tells whether a veth takes redirected frames, and tier 1 leaves it alone.
 #[test]
 fn labelled_packets_are_forwarded_by_tier_1() {
-    if has_labels() {
+    if has_labels() && need::kernel() >= (6, 3) {
         switched(&PLAN, "", "xdp");
         switched(&OVER_IPV6, "", "xdp");
     }

@@ -16,6 +16,8 @@ const _: () = assert!(size_of::<Port>() == 16);
 
 /// The port can take redirected XDP frames.
 const FAST: u32 = 1;
+/// The interface takes labelled packets.
+const LABELS: u32 = 2;
 
 impl Port {
     /// An Ethernet port with its own address. `fast`: a native XDP program is attached, so that the driver
@@ -29,6 +31,21 @@ impl Port {
     #[must_use]
     pub const fn tunnel(id: u32) -> Self {
         Self { tunnel: id, flags: 0, mac: [0; 6], reserved: [0; 2] }
+    }
+
+    /// The same, but for whether the host takes labelled packets that arrive there (`net.mpls.conf.NAME.input`).
+    #[must_use]
+    pub const fn with_labels(mut self, takes_labels: bool) -> Self {
+        self.flags = if takes_labels { self.flags | LABELS } else { self.flags & !LABELS };
+        self
+    }
+
+    /// Whether the host takes labelled packets that arrive there. Who may not send them could choose any label, and
+    /// with it where the packet goes (RFC 3031 3.15).
+    #[must_use]
+    #[inline(always)]
+    pub const fn takes_labels(&self) -> bool {
+        self.flags & LABELS != 0
     }
 
     /// The tunnel's ID; `None` for an Ethernet port.

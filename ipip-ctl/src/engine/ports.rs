@@ -145,7 +145,7 @@ impl Engine {
             );
         let Some(port) = self.ports.get_mut(&link.index) else { return };
         port.name.clone_from(&link.name);
-        let role = Port::ethernet(mac, takes_frames);
+        let role = Port::ethernet(mac, takes_frames).with_labels(takes_labels(&link.name));
         if role == port.role {
             return;
         }
@@ -156,13 +156,23 @@ impl Engine {
     }
 }
 
-/// Whether the host forwards what arrives on this interface, of any family. A kernel without IPv6 or MPLS has no such
-/// file.
+/// Whether the host forwards anything that arrives on this interface.
 fn forwards(name: &str) -> bool {
-    let switches = [
-        format!("/proc/sys/net/ipv4/conf/{name}/forwarding"),
-        format!("/proc/sys/net/ipv6/conf/{name}/forwarding"),
-        format!("/proc/sys/net/mpls/conf/{name}/input"),
-    ];
-    switches.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0"))
+    is_on(&format!("ipv4/conf/{name}/forwarding"))
+        || is_on(&format!("ipv6/conf/{name}/forwarding"))
+        || takes_labels(name)
+}
+
+/// The role of a tunnel's interface as the host's settings are now.
+pub(super) fn tunnel_role(id: u32, name: &str) -> Port {
+    Port::tunnel(id).with_labels(takes_labels(name))
+}
+
+/// Whether the host takes labelled packets that arrive on this interface.
+fn takes_labels(name: &str) -> bool {
+    is_on(&format!("mpls/conf/{name}/input"))
+}
+
+fn is_on(switch: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/sys/net/{switch}")).is_ok_and(|text| text.trim() != "0")
 }

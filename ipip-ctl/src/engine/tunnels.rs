@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::ecn::EcnWatch;
 use super::left_over::drain;
+use super::ports::tunnel_role;
 use super::{Engine, by_index, by_name};
 use crate::dataplane::Direction;
 use crate::failure::{Failure, FailureKind};
@@ -35,6 +36,8 @@ pub(super) struct Installed {
     pub(super) ecn: EcnWatch,
     tun: Arc<Tun>,
     drain: JoinHandle<()>,
+    /// What stands in the map.
+    role: Port,
     entry: Option<TunnelConfig>,
     carrier: Option<bool>,
 }
@@ -70,8 +73,18 @@ impl Engine {
         let limits = tunnel.remote.is_ipv6();
         let drain = tokio::spawn(drain(Arc::clone(&tun), ifindex, limits, Arc::clone(&left_over)));
         let ecn = EcnWatch::from(self.dangerous(id));
-        let installed =
-            Installed { id, ifindex, mtu: 0, left_over, ecn, tun, drain, entry: None, carrier: None };
+        let installed = Installed {
+            id,
+            ifindex,
+            mtu: 0,
+            left_over,
+            ecn,
+            tun,
+            drain,
+            role: tunnel_role(id, &tunnel.name),
+            entry: None,
+            carrier: None,
+        };
         let running = Running { installed: Some(installed), reason: String::new() };
         self.running.insert(tunnel.name.clone(), running);
         Ok(())
@@ -105,7 +118,7 @@ impl Engine {
             self.kernel.detach(link.index, Some(&link.name));
             return Err(failure);
         }
-        if let Err(failure) = self.kernel.set_port(link.index, &Port::tunnel(id)) {
+        if let Err(failure) = self.kernel.set_port(link.index, &tunnel_role(id, &link.name)) {
             self.kernel.detach(link.index, Some(&link.name));
             return Err(failure);
         }
@@ -185,6 +198,7 @@ impl Engine {
         };
         let (facts, reason) = self.facts(tunnel, id, ifindex, links).await;
         self.follow_entry(tunnel, id, ifindex, &facts)?;
+        self.follow_role(tunnel, id, ifindex)?;
         if reason.is_empty() {
             self.resolve_next_hop(tunnel, &facts, links).await;
         }
@@ -207,6 +221,18 @@ impl Engine {
             }
         }
         running.reason = reason;
+        Ok(())
+    }
+
+    /// Writes the interface's role anew when the host begins or ceases to take labelled packets there.
+    fn follow_role(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32) -> Result<(), Failure> {
+        let role = tunnel_role(id, &tunnel.name);
+        let running = self.running.get_mut(&tunnel.name);
+        let Some(installed) = running.and_then(|running| running.installed.as_mut()) else { return Ok(()) };
+        if installed.role != role {
+            self.kernel.set_port(ifindex, &role)?;
+            installed.role = role;
+        }
         Ok(())
     }
 

@@ -84,10 +84,10 @@ impl World {
             classifier.load().unwrap_or_else(|error| panic!("loading {name}: {error:?}"));
         }
         let mut ports: HashMap<_, u32, Port> = open(&mut programs, map::PORTS, HashMap::try_from);
-        ports.insert(lan, Port::ethernet(mac::LAN, true), 0).unwrap();
-        ports.insert(wan, Port::ethernet(mac::WAN, true), 0).unwrap();
+        ports.insert(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0).unwrap();
+        ports.insert(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0).unwrap();
         ports.insert(slow, Port::ethernet([2, 0, 0, 0, 0, 4], false), 0).unwrap();
-        ports.insert(tunnel, Port::tunnel(TUNNEL), 0).unwrap();
+        ports.insert(tunnel, Port::tunnel(TUNNEL).with_labels(true), 0).unwrap();
         Self { programs, installed: Installed::default(), counted: None, lan, wan, tunnel }
     }
 
