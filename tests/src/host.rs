@@ -7,7 +7,7 @@ use ipip_common::env::Env;
 use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer};
 use ipip_common::path::{decap::decap, encap::encap};
 use ipip_common::testing::{TableEnv, VecFrame};
-use ipip_common::verdict::{Hop, Link, Verdict};
+use ipip_common::verdict::{Hop, Link, Verdict, Way};
 
 use crate::case::{Case, Direction, mac};
 use crate::outcome::{Fate, Outcome};
@@ -156,6 +156,11 @@ fn world(case: &Case, tier: Tier) -> Host<'_> {
 
 /// What the program of this tier and direction makes of the case's frame.
 pub fn run(case: &Case, tier: Tier) -> Outcome {
+    run_and_tell(case, tier).0
+}
+
+/// The same, and how a carried packet goes on.
+pub fn run_and_tell(case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     let world = world(case, tier);
     let mut frame = VecFrame::new(&case.input);
     let verdict = match (tier, case.direction) {
@@ -183,5 +188,6 @@ pub fn run(case: &Case, tier: Tier) -> Outcome {
         Verdict::Drop(_) => Fate::Dropped,
         Verdict::Forward(_) => Fate::Carried,
     };
-    Outcome { fate, bytes: frame.bytes, traffic: world.tables.traffic.get(), refused }
+    let way = if let Verdict::Forward(hop) = verdict { Some(hop.way) } else { None };
+    (Outcome { fate, bytes: frame.bytes, traffic: world.tables.traffic.get(), refused }, way)
 }

@@ -3,13 +3,15 @@
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::process::Command;
+use std::time::Instant;
 
-use ipip_common::abi::Tier;
+use ipip_common::abi::{Reason, Tier, TierTraffic};
 use ipip_common::verdict::Way;
-use ipip_tests::case::{Case, Direction, Expected, Reach};
-use ipip_tests::outcome::Fate;
+use ipip_tests::case::{Case, Expected, MPLS, Reach};
+use ipip_tests::mutate::{self, Chance};
+use ipip_tests::outcome::{Fate, Outcome};
 use ipip_tests::prog::{self, World};
-use ipip_tests::{cases, host, need, pcap};
+use ipip_tests::{cases, flows, host, need, pcap};
 
 /// Runs every case and returns the frames that were carried.
 fn run_all(world: &mut World, tier: Tier) -> Vec<(Case, Vec<u8>)> {
@@ -108,73 +110,99 @@ fn every_case_in_tier_2() {
     every_case(Tier::Tc);
 }
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).expect("48 bits") % limit
+/// What the host says of a frame, as far as the kernel can be compared with it.
+fn on_host(case: &Case, tier: Tier, kernel: (Fate, &[u8])) -> Outcome {
+    let (mut host, way) = host::run_and_tell(case, tier);
+    if tier != Tier::Tc || kernel.1.len() < 14 {
+        return host;
     }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256).to_le_bytes()[0]
-    }
-
-    fn often(&mut self) -> bool {
-        self.below(2) == 0
-    }
-}
-
-/// Changes a few bytes, the length and the settings. What is kept: whom the frame is for, and where an inner
-/// packet goes on, because the host has no routes for any address.
-fn mutate(case: &Case, chance: &mut Chance) -> Case {
-    let mut case = case.clone();
-    for _ in 0..chance.below(5) {
-        let at = 12 + chance.below(case.input.len() - 12).min(chance.below(80));
-        let kept = case.direction == Direction::Decap && (50..54).contains(&at);
-        if let Some(byte) = case.input.get_mut(at).filter(|_| !kept) {
-            *byte = if chance.often() { chance.byte() } else { *byte ^ 1 << chance.below(8) };
+    // Of the Ethernet header, the kernel writes what it needs, and the rest later.
+    match way {
+        Some(Way::Neighbour) => host.bytes[..12].copy_from_slice(&kernel.1[..12]),
+        Some(Way::Stack) if host.bytes[12..14] == MPLS.to_be_bytes() => {
+            host.bytes[..12].copy_from_slice(&kernel.1[..12]);
         }
+        Some(Way::Stack) => host.bytes[..14].copy_from_slice(&kernel.1[..14]),
+        Some(Way::Wire) | None => (),
     }
-    match chance.below(8) {
-        0 => case.input.truncate(34 + chance.below(case.input.len())),
-        1 => case.input.extend(vec![chance.byte(); chance.below(64)]),
-        _ => (),
+    // It takes no header away in front of less than an IPv4 header.
+    let is_tiny = way == Some(Way::Stack) && host.bytes.len() < 14 + 20;
+    if is_tiny && kernel.0 == Fate::Passed {
+        let refused = vec![Reason::NoRoom];
+        return Outcome {
+            fate: Fate::Passed,
+            bytes: case.input.clone(),
+            traffic: TierTraffic::default(),
+            refused,
+        };
     }
-    let flags = &mut case.tunnel.flags;
-    (flags.clamp_tcp_mss, flags.inherit_dont_fragment) = (chance.often(), chance.often());
-    (flags.fixed_dscp, flags.allow_fast_path) = (chance.often(), chance.below(8) != 0);
-    case.tunnel.dscp = chance.byte() & 0x3f;
-    case
+    host
 }
 
-/// Thousands of packets that nobody thought of: the programs do what the same code does on the host.
-fn differential(tier: Tier) {
-    const PACKETS: usize = 6000;
-    let Some(object) = need::bpf() else { return };
-    let seeds: Vec<Case> = cases::all().into_iter().filter(|case| case.reach == Reach::Everywhere).collect();
-    let (same, carried) = prog::inside(&object, |world| {
-        let mut chance = Chance(0x0009_e377_9b97_f4a7);
-        let (mut same, mut carried) = (0, 0);
-        for _ in 0..PACKETS {
-            let case = mutate(&seeds[chance.below(seeds.len())], &mut chance);
+/// Frames for so many tunnels, one after the other; counters are compared after all of them.
+const TUNNELS: usize = 32;
+/// Frames for each tunnel.
+const FRAMES: usize = 32;
+
+/// Runs frames and returns how many ran and how many were carried.
+fn compare(world: &mut World, seeds: &[Case], chance: &mut Chance, tier: Tier) -> [usize; 2] {
+    let mut again = chance.clone();
+    let mut expected = world.counters();
+    let (mut ran, mut carried) = (0, 0);
+    for _ in 0..TUNNELS {
+        for case in mutate::batch(&seeds[chance.below(seeds.len())], FRAMES, chance) {
             // The kernel makes no socket buffer of a frame that ends inside its network header.
-            let Ok(kernel) = world.run(&case, tier) else { continue };
-            let mut host = host::run(&case, tier);
-            if tier == Tier::Tc && kernel.fate == Fate::Carried {
-                // The kernel writes the Ethernet header later.
-                host.bytes[..14].copy_from_slice(&kernel.bytes[..14]);
-            }
-            assert_eq!(kernel, host, "left: kernel, right: host, from {} as {:02x?}", case.name, case.input);
-            carried += usize::from(kernel.fate == Fate::Carried);
-            same += 1;
+            let Ok((fate, bytes)) = world.send(&case, tier) else { continue };
+            let host = on_host(&case, tier, (fate, &bytes));
+            assert!(
+                (fate, &bytes) == (host.fate, &host.bytes),
+                "{tier:?}: kernel {fate:?} {bytes:02x?}\nhost {host:02x?}\nfrom {case:02x?}"
+            );
+            expected.add(tier, &host);
+            carried += usize::from(fate == Fate::Carried);
+            ran += 1;
         }
-        (same, carried)
+    }
+    if expected != world.counters() {
+        find_miscounted(world, seeds, &mut again, tier);
+    }
+    [ran, carried]
+}
+
+/// Runs the same frames one by one, to see which counts differently.
+fn find_miscounted(world: &mut World, seeds: &[Case], chance: &mut Chance, tier: Tier) {
+    for _ in 0..TUNNELS {
+        for case in mutate::batch(&seeds[chance.below(seeds.len())], FRAMES, chance) {
+            let Ok(kernel) = world.run(&case, tier) else { continue };
+            let host = on_host(&case, tier, (kernel.fate, &kernel.bytes));
+            assert_eq!(kernel, host, "left: kernel, right: host, from {case:02x?}");
+        }
+    }
+    panic!("frames count differently together");
+}
+
+/// Thousands of packets that nobody thought of: the programs do what the same code does on the host. `IPIP_PACKETS`
+/// says how many, for a run of hours.
+fn differential(tier: Tier) {
+    let Some(object) = need::bpf() else { return };
+    let packets =
+        std::env::var("IPIP_PACKETS").map_or(16_384_usize, |count| count.parse().expect("IPIP_PACKETS"));
+    let mut seeds = cases::all();
+    seeds.retain(|case| case.reach == Reach::Everywhere && case.input.len() < 600);
+    // Another number of packets is another row of them.
+    let mut chance = Chance::new(0x0009_e377_9b97_f4a7 ^ packets as u64);
+    let start = Instant::now();
+    let [ran, carried] = prog::inside(&object, |world| {
+        let mut sum = [0, 0];
+        for _ in 0..packets.div_ceil(TUNNELS * FRAMES) {
+            let [ran, carried] = compare(world, &seeds, &mut chance, tier);
+            sum = [sum[0] + ran, sum[1] + carried];
+        }
+        sum
     });
-    assert!(same > PACKETS * 9 / 10 && carried > PACKETS / 10, "{same} ran, {carried} were carried");
+    let rate = ran * 1000 / usize::try_from(start.elapsed().as_millis()).expect("not so long").max(1);
+    println!("{}: {ran} packets, {carried} carried, {rate} packets/s", tier.name());
+    assert!(ran > packets * 8 / 10 && carried > packets / 10, "{ran} ran, {carried} were carried");
 }
 
 #[test]
@@ -185,4 +213,17 @@ fn mutated_packets_fare_as_on_the_host_in_tier_1() {
 #[test]
 fn mutated_packets_fare_as_on_the_host_in_tier_2() {
     differential(Tier::Tc);
+}
+
+#[test]
+fn flow_labels_are_stable_and_spread_in_both_tiers() {
+    let Some(object) = need::bpf() else { return };
+    prog::inside(&object, |world| {
+        for tier in [Tier::Xdp, Tier::Tc] {
+            flows::check(|case| {
+                let (fate, bytes) = world.send(case, tier).expect("the kernel runs such a frame");
+                (fate == Fate::Carried).then(|| bytes[14..].to_vec())
+            });
+        }
+    });
 }

@@ -85,10 +85,17 @@ fn outer_lengths(kind: Kind) -> Vec<Case> {
         Carried::Ipv6 => 40,
         Carried::Mpls => 4,
     };
+    let like_a_header = if kind.inner == Carried::Ipv6 { 0x60 } else { 0x45 };
+    let padded = |name: &str, bytes: usize| {
+        rejected(kind, name, &cut(bytes), &Expected::Drop(Reason::BadLength))
+            .with(|case| case.input.extend([like_a_header; 64]))
+    };
     vec![
         malformed("D9 an outer length beyond the frame is malformed", &length(1000)),
         malformed("D9 an outer packet without room for an inner header is malformed", &cut(least - 1)),
         malformed("D9 an outer packet of a header alone is malformed", &cut(0)),
+        padded("D4 padding lends no bytes to an inner header that is cut short", least - 1),
+        padded("D4 padding does not stand for an inner header", 0),
         rejected(kind, "D9 another outer version is foreign", &other_version, &Expected::Foreign),
         rejected(
             kind,

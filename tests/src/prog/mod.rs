@@ -120,6 +120,9 @@ impl World {
         }
         .map_err(|error| format!("the kernel does not run this frame: {error:?}"))?;
         let fate = fate(tier, verdict).unwrap_or_else(|| panic!("{}: verdict {verdict}", case.name));
+        if fate == Fate::Carried || tier == Tier::Tc {
+            self.installed.forget_ident();
+        }
         Ok((fate, bytes))
     }
 

@@ -46,8 +46,16 @@ impl Installed {
         }
     }
 
+    /// The next identification may have been used.
+    pub(super) fn forget_ident(&mut self) {
+        self.ident = None;
+    }
+
     /// Sets the next identification of all processors.
     pub(super) fn set_ident(&mut self, programs: &mut Ebpf, ident: u16) {
+        if self.ident == Some(ident) {
+            return;
+        }
         let processors = aya::util::nr_cpus().expect("counting processors");
         let idents = PerCpuValues::try_from(vec![u32::from(ident); processors]).unwrap();
         open(programs, map::IDENTS, PerCpuArray::<_, u32>::try_from).set(0, idents, 0).unwrap();
