@@ -11,6 +11,8 @@ pub mod mac {
     pub const LAN: [u8; 6] = [2, 0, 0, 0, 0, 1];
     /// The host's interface `wan0`, towards the gateway.
     pub const WAN: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    /// The host's interface `slow0`.
+    pub const SLOW: [u8; 6] = [2, 0, 0, 0, 0, 4];
     /// The client.
     pub const CLIENT: [u8; 6] = [2, 0, 0, 0, 1, 1];
     /// The gateway that the tunnel's remote is behind.
@@ -57,6 +59,7 @@ pub enum Reach {
 
 /// One row of a table.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Case {
     /// What it shows, with the conformance facts' IDs.
     pub name: String,

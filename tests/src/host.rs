@@ -94,15 +94,15 @@ impl Env for Host<'_> {
         match answer {
             Answer::Tunnel if self.is_xdp() => Err(Reason::Loop),
             _ if self.is_xdp() => wire(answer),
-            Answer::Wan if needs_neighbour => wire(answer),
+            Answer::Lan | Answer::Wan if needs_neighbour => wire(answer),
             Answer::Lan | Answer::Wan | Answer::Slow | Answer::Nobody if !needs_neighbour => {
                 Ok(Hop::neighbour(2))
             }
-            Answer::Lan | Answer::Slow => Ok(Hop::wire(3, Link::new(mac::CLIENT, mac::LAN))),
+            Answer::Slow => Ok(Hop::wire(3, Link::new(mac::CLIENT, mac::SLOW))),
             Answer::Nobody => Err(Reason::NoNeighbour),
             Answer::Tunnel => Err(if needs_neighbour { Reason::NoNeighbour } else { Reason::Loop }),
             Answer::TooBig => Err(Reason::TooBig),
-            Answer::Wan | Answer::Local | Answer::None => Err(Reason::NoRoute),
+            Answer::Lan | Answer::Wan | Answer::Local | Answer::None => Err(Reason::NoRoute),
         }
     }
 

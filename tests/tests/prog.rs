@@ -183,6 +183,7 @@ fn find_miscounted(world: &mut World, seeds: &[Case], chance: &mut Chance, tier:
 
 /// Thousands of packets that nobody thought of: the programs do what the same code does on the host. `IPIP_PACKETS`
 /// says how many, for a run of hours.
+#[expect(clippy::print_stdout, reason = "the rate is what a long run is about")]
 fn differential(tier: Tier) {
     let Some(object) = need::bpf() else { return };
     let packets =

@@ -39,7 +39,7 @@ pub const LABEL_THERE: u32 = 100;
 /// The label that leads to the client.
 pub const LABEL_BACK: u32 = 300;
 
-/// ICMP, TCP, UDP, IPv4, IPv6 and MPLS in IP, GRE, ICMPv6: protocol numbers as IANA lists them.
+/// ICMP, TCP, UDP, IPv4, IPv6 and MPLS in IP, GRE, `ICMPv6`: protocol numbers as IANA lists them.
 pub const ICMP: u8 = 1;
 /// See [`ICMP`].
 pub const IPIP: u8 = 4;

@@ -25,7 +25,7 @@ fn complete(mut payload: Vec<u8>, at: usize, pseudo_header: Sum16BitWords) -> Ve
 }
 
 /// Leaves the checksum at `at` to an offload: the field holds the pseudo-header's sum.
-fn postpone(payload: &mut [u8], at: usize, pseudo_header: Sum16BitWords) {
+fn postpone(payload: &mut [u8], at: usize, pseudo_header: &Sum16BitWords) {
     payload[at..at + 2].copy_from_slice(&(!pseudo_header.ones_complement()).to_ne_bytes());
 }
 
@@ -59,7 +59,7 @@ pub fn udp6(data: &[u8]) -> Packet6 {
 pub fn udp_with_partial_checksum(data: &[u8]) -> Packet {
     let mut packet = udp(data);
     let sum = packet.pseudo_header(packet.payload.len());
-    postpone(&mut packet.payload, UDP_CHECKSUM, sum);
+    postpone(&mut packet.payload, UDP_CHECKSUM, &sum);
     packet
 }
 
@@ -67,7 +67,7 @@ pub fn udp_with_partial_checksum(data: &[u8]) -> Packet {
 pub fn udp6_with_partial_checksum(data: &[u8]) -> Packet6 {
     let mut packet = udp6(data);
     let sum = packet.pseudo_header(packet.payload.len());
-    postpone(&mut packet.payload, UDP_CHECKSUM, sum);
+    postpone(&mut packet.payload, UDP_CHECKSUM, &sum);
     packet
 }
 
@@ -77,7 +77,7 @@ pub fn ping(data: &[u8]) -> Packet {
     Packet::new(ICMP, &complete(message, 2, Sum16BitWords::new()))
 }
 
-/// An ICMPv6 echo request from the client to the server.
+/// An `ICMPv6` echo request from the client to the server.
 pub fn ping6(data: &[u8]) -> Packet6 {
     packet6(ICMPV6, [&[128, 0, 0, 0, 0x12, 0x34, 0, 1], data].concat(), 2)
 }
@@ -136,7 +136,7 @@ impl Segment {
     pub fn packet_with_partial_checksum(&self) -> Packet {
         let mut packet = self.packet();
         let sum = packet.pseudo_header(packet.payload.len());
-        postpone(&mut packet.payload, TCP_CHECKSUM, sum);
+        postpone(&mut packet.payload, TCP_CHECKSUM, &sum);
         packet
     }
 
@@ -144,7 +144,7 @@ impl Segment {
     pub fn packet6_with_partial_checksum(&self) -> Packet6 {
         let mut packet = self.packet6();
         let sum = packet.pseudo_header(packet.payload.len());
-        postpone(&mut packet.payload, TCP_CHECKSUM, sum);
+        postpone(&mut packet.payload, TCP_CHECKSUM, &sum);
         packet
     }
 }

@@ -24,9 +24,11 @@ fn only(prefixes: &[(&str, u8)]) -> impl FnOnce(&mut Tunnel) {
     }
 }
 
-/// The packets' far end is 10.2.0.2 or 2001:db8:2::2.
+/// Prefixes of both families, what they are of the packets' far end, 10.2.0.2 or `2001:db8:2::2`, and whether it is in.
+type Row = (&'static str, [(&'static str, u8); 2], bool);
+
 fn prefixes(kind: Kind) -> Vec<Case> {
-    let rows: [(&str, [(&str, u8); 2], bool); 9] = [
+    let rows: [Row; 9] = [
         ("the far network", [("10.2.0.0", 16), ("2001:db8:2::", 48)], true),
         ("the far host alone", [("10.2.0.2", 32), ("2001:db8:2::2", 128)], true),
         ("another far host", [("10.2.0.3", 32), ("2001:db8:2::3", 128)], false),

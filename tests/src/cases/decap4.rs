@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn simple(name: &str, inner: &Packet) -> Case {
-    decapsulated(name, &arriving(inner), inner)
+    decapsulated(name, arriving(inner), inner)
 }
 
 fn refused(name: &str, outer: &Packet, expected: &Expected) -> Case {
@@ -33,18 +33,18 @@ fn plain() -> Vec<Case> {
         simple("H14 the inner DSCP is kept", &reply(b"voice").with(|inner| inner.tos = 46 << 2)),
         decapsulated(
             "H14 the outer DSCP is not copied",
-            &arriving(&reply(b"voice")).with(|outer| outer.tos = 46 << 2),
-            &reply(b"voice"),
+            arriving(&reply(b"voice")).with(|outer| outer.tos = 46 << 2),
+            reply(b"voice"),
         ),
         decapsulated(
             "H11 an outer DF changes nothing inside",
-            &arriving(&reply(b"df")).with(|outer| outer.dont_fragment = true),
-            &reply(b"df"),
+            arriving(&reply(b"df")).with(|outer| outer.dont_fragment = true),
+            reply(b"df"),
         ),
         decapsulated(
             "an outer TTL of 1 is enough for what arrives",
-            &arriving(&reply(b"ttl")).with(|outer| outer.ttl = 1),
-            &reply(b"ttl"),
+            arriving(&reply(b"ttl")).with(|outer| outer.ttl = 1),
+            reply(b"ttl"),
         ),
     ]
 }
@@ -84,8 +84,8 @@ fn lengths() -> Vec<Case> {
     vec![
         frame_padding(simple("D4 Ethernet padding is cut", &Packet::new(ICMP, &[]).backwards()), 6),
         frame_padding(simple("D4 one byte of padding is cut", &inner), 1),
-        decapsulated("D4 bytes behind the inner packet are cut", &trailing(8), &inner),
-        frame_padding(decapsulated("D4 both kinds of bytes behind it are cut", &trailing(3), &inner), 5),
+        decapsulated("D4 bytes behind the inner packet are cut", trailing(8), &inner),
+        frame_padding(decapsulated("D4 both kinds of bytes behind it are cut", trailing(3), &inner), 5),
         refused(
             "D4 an inner packet one byte longer than the outer's is dropped",
             &arriving(&too_long(1)),
@@ -114,7 +114,7 @@ fn lengths() -> Vec<Case> {
             &arriving(&too_short(0)),
             &Expected::Drop(Reason::BadLength),
         ),
-        decapsulated("D4 an inner packet of exactly its header comes out", &trailing_header(), &{
+        decapsulated("D4 an inner packet of exactly its header comes out", trailing_header(), &{
             Packet::new(UDP, &[]).backwards()
         }),
     ]

@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn simple(name: &str, inner: &Packet) -> Case {
-    encapsulated(name, inner, &plain_outer(inner))
+    encapsulated(name, inner, plain_outer(inner))
 }
 
 fn plain() -> Vec<Case> {
@@ -22,7 +22,7 @@ fn plain() -> Vec<Case> {
         simple("H1 an unknown protocol is encapsulated", &Packet::new(253, &[7; 33])),
         simple("H1 a packet without payload is encapsulated", &Packet::new(UDP, &[])),
         simple("H1 a tunnel in the tunnel is encapsulated", &nested()),
-        encapsulated("H11 C1 the identification is the next of this processor's", &udp(b"x"), &{
+        encapsulated("H11 C1 the identification is the next of this processor's", udp(b"x"), &{
             plain_outer(&udp(b"x")).with(|outer| outer.ident = 0x0f42)
         })
         .with(|case| case.ident = 0x0f42),
@@ -69,15 +69,15 @@ fn dscp() -> Vec<Case> {
             encapsulated(
                 "H13 DSCP fixed to 0",
                 &expedited,
-                &plain_outer(&expedited).with(|outer| outer.tos = 0),
+                plain_outer(&expedited).with(|outer| outer.tos = 0),
             ),
             0,
         ),
         fix(
             encapsulated(
                 "H13 DSCP fixed to 63",
-                &udp(b""),
-                &plain_outer(&udp(b"")).with(|outer| outer.tos = 0xfc),
+                udp(b""),
+                plain_outer(&udp(b"")).with(|outer| outer.tos = 0xfc),
             ),
             63,
         ),
@@ -109,7 +109,7 @@ fn ttl() -> Vec<Case> {
             .xdp(Expected::Pass(Reason::TtlExpired)),
         Case::encap("T2 a TTL of 0 is never encapsulated", &with_ttl(0).bytes())
             .both(&Expected::Drop(Reason::TtlZero)),
-        encapsulated("H12 the outer TTL is the tunnel's", &with_ttl(9), &outer_one)
+        encapsulated("H12 the outer TTL is the tunnel's", with_ttl(9), &outer_one)
             .tunnel(|tunnel| tunnel.ttl = 1),
     ]
 }

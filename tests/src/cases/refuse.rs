@@ -21,8 +21,8 @@ fn loops() -> Vec<Case> {
             .tc(Expected::Drop(Reason::Loop)),
         encapsulated(
             "L3 the tunnel's local address may talk to others",
-            &from(LOCAL),
-            &plain_outer(&from(LOCAL)),
+            from(LOCAL),
+            plain_outer(&from(LOCAL)),
         )
         .with(|case| case.looks_broken = true),
     ]
@@ -83,7 +83,7 @@ fn foreign_addresses() -> Vec<Case> {
         };
         let case = if direction == Direction::Encap {
             // What is sent into a tunnel interface was never addressed to anybody.
-            encapsulated(name, &packet, &plain_outer(&packet)).xdp(Expected::Foreign)
+            encapsulated(name, &packet, plain_outer(&packet)).xdp(Expected::Foreign)
         } else {
             Case::decap(name, &packet.bytes())
         };
@@ -104,7 +104,7 @@ fn foreign_addresses() -> Vec<Case> {
         })
         .tc(elsewhere())
         .with(|case| (case.inner_len, case.looks_broken) = (33, true)),
-        encapsulated("a disabled tunnel carries nothing", &udp(b"off"), &plain_outer(&udp(b"off")))
+        encapsulated("a disabled tunnel carries nothing", udp(b"off"), plain_outer(&udp(b"off")))
             .both(&Expected::Foreign)
             .tunnel(|tunnel| tunnel.flags.enabled = false),
     ]

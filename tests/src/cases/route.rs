@@ -38,18 +38,18 @@ fn outer() -> Vec<Case> {
         Case::encap("M1 an outer packet above the route's MTU is too big", &large.bytes())
             .both(&Expected::Pass(Reason::TooBig))
             .tunnel(|tunnel| tunnel.remote = to::NARROW.into()),
-        encapsulated("M1 an outer packet of exactly the route's MTU is carried", &udp(&[2; 952]), &{
+        encapsulated("M1 an outer packet of exactly the route's MTU is carried", udp(&[2; 952]), &{
             plain_outer(&udp(&[2; 952])).with(|outer| outer.destination = to::NARROW)
         })
         .tunnel(|tunnel| tunnel.remote = to::NARROW.into()),
-        encapsulated("a known remote is tier 1's", &inner, &plain_outer(&inner)),
+        encapsulated("a known remote is tier 1's", &inner, plain_outer(&inner)),
     ]
 }
 
 /// A packet out of the tunnel to a destination that tier 1 cannot forward to; tier 2 gives it to the stack.
 fn destination(name: &str, destination: [u8; 4], reason: Reason) -> Case {
     let inner = reply(b"whither").with(|inner| inner.destination = destination);
-    decapsulated(name, &arriving(&inner), &inner)
+    decapsulated(name, arriving(&inner), &inner)
         .xdp(Expected::Pass(reason))
         .with(|case| case.looks_broken = true)
 }
@@ -71,7 +71,7 @@ fn inner() -> Vec<Case> {
             to::TUNNEL,
             Reason::SlowPort,
         ),
-        decapsulated("M2 what comes out above the route's MTU is the stack's", &arriving(&narrow), &narrow)
+        decapsulated("M2 what comes out above the route's MTU is the stack's", arriving(&narrow), &narrow)
             .xdp(Expected::Pass(Reason::TooBig))
             .with(|case| case.looks_broken = true),
     ]

@@ -54,12 +54,11 @@ pub fn inside<T: Send>(object: &Path, work: impl FnOnce(&mut World) -> T + Send)
 
 /// Interfaces `lan0`, `wan0`, `slow0` and the tunnel's, with routes as the cases need them.
 fn build(host: &Netns, around: &Netns) -> [u32; 4] {
-    for (interface, mac) in [("lan0", mac::LAN), ("wan0", mac::WAN)] {
+    for (interface, mac) in [("lan0", mac::LAN), ("wan0", mac::WAN), ("slow0", mac::SLOW)] {
         connect((host, interface), (around, interface));
         let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
         host.run(&format!("ip link set {interface} address {mac}"));
     }
-    connect((host, "slow0"), (around, "slow0"));
     host.run("ip tuntap add dev ipip0 mode tun");
     host.run("ip link set ipip0 up mtu 1480");
     routes::install(host);
@@ -86,7 +85,7 @@ impl World {
         let mut ports: HashMap<_, u32, Port> = open(&mut programs, map::PORTS, HashMap::try_from);
         ports.insert(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0).unwrap();
         ports.insert(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0).unwrap();
-        ports.insert(slow, Port::ethernet([2, 0, 0, 0, 0, 4], false), 0).unwrap();
+        ports.insert(slow, Port::ethernet(mac::SLOW, false), 0).unwrap();
         ports.insert(tunnel, Port::tunnel(TUNNEL).with_labels(true), 0).unwrap();
         Self { programs, installed: Installed::default(), counted: None, lan, wan, tunnel }
     }
