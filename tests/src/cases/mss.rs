@@ -1,7 +1,7 @@
 //! The MSS of TCP handshakes, both ways and for every kind: conformance fact M13 (RFC 9293 3.7.1, RFC 6691).
 
 use super::{out, plain};
-use crate::bytes::{Any, Extension, Packet, Segment, TCP, hex};
+use crate::bytes::{Any, Extension, Labelled, Packet, Segment, TCP, hex};
 use crate::case::{Case, Expected};
 use crate::kind::Kind;
 use ipip_common::abi::{Carried, Reason};
@@ -199,6 +199,15 @@ fn hidden(kind: Kind) -> Vec<Case> {
             ]
             .concat()
         }
-        Carried::Mpls => Vec::new(),
+        Carried::Mpls => {
+            let under = |packet: &[u8]| Any::from(Labelled::new(packet));
+            let first = segment.packet().with(|packet| packet.more_fragments = true);
+            let behind = segment.packet6().extended(Extension::destination(&[]));
+            [
+                same("a SYN in a first fragment under a label is left alone", under(&first.bytes())),
+                same("a SYN behind destination options under a label is left alone", under(&behind.bytes())),
+            ]
+            .concat()
+        }
     }
 }
