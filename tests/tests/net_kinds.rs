@@ -44,7 +44,7 @@ fn every_kind_carries_what_it_says() {
         exercise([&pair.host1, &pair.host2], families, mtu);
         for daemon in [&near, &far] {
             let carried = daemon.counter("ipip1", "tc", "received-packets");
-            assert!(carried > 1000, "{name}: {}", daemon.run("print detail"));
+            assert!(carried > 500, "{name}: {}", daemon.run("print detail"));
             daemon.run("remove ipip1");
         }
     }

@@ -69,7 +69,7 @@ fn switched(plan: &Plan, options: &str, tier: &str) {
     assert_eq!(labelled.len(), 100, "{packets:?}");
     for packet in labelled {
         assert!(packet[1] == "200" || packet[1] == "201", "{packet:?}");
-        assert_eq!((packet[2].as_str(), packet[3].as_str()), ("254", ""), "{packet:?}");
+        assert_eq!((packet[2].as_str(), packet[3].as_str()), ("63", ""), "{packet:?}");
     }
     tcp(&sites.client, (&sites.server, Sites::SERVER), 1 << 20);
     tcp(&sites.server, (&sites.client, Sites::CLIENT), 1 << 20);

@@ -34,6 +34,11 @@ pub trait Inner: Copy {
     fn flaw(&self, room: u32) -> Option<Flaw>;
     /// Length of the whole inner packet, of which `room` bytes hold it and whatever follows.
     fn total_len(&self, room: u32) -> u32;
+    /// The same for a packet that came in a frame of `frame_len` bytes, which may end in link padding.
+    #[inline(always)]
+    fn len_in_frame(&self, frame_len: u32) -> u32 {
+        self.total_len(frame_len)
+    }
     /// DSCP and ECN.
     fn tos(&self) -> u8;
     /// TTL or hop limit.

@@ -20,6 +20,8 @@ use crate::{
 pub const ENTRY: u32 = 4;
 /// Entries of a stack that is looked through. Below more of them the packet is carried as it is.
 const DEEPEST: u32 = 4;
+/// Bytes that an Ethernet frame holds at least (IEEE 802.3 3.2.7): a shorter packet is padded up to it.
+const SHORTEST_PAYLOAD: u32 = 46;
 /// All ones above the bytes of the deepest stack.
 const LONGEST_STACK: u32 = 0x1f;
 const BOTTOM_OF_STACK: u32 = 0x100;
@@ -191,8 +193,8 @@ impl Inner for Mpls {
 
     #[inline(always)]
     fn flaw(&self, room: u32) -> Option<Flaw> {
-        // Where no packet underneath says a length, link padding can pass for a stack that there is no room for.
-        let wanted = u64::from(self.stack_len().wrapping_add(self.payload_len()));
+        // Link padding can pass for labels that there is no room for.
+        let wanted = u64::from(self.stack_len());
         // A comparison of the two would teach the kernel's verifier something about both, and make it check all that
         // follows again for each of the many lengths of a stack.
         let left = core::hint::black_box(u64::from(room).wrapping_sub(wanted));
@@ -202,10 +204,19 @@ impl Inner for Mpls {
         if self.ttl() == 0 { Some(Flaw::TtlZero) } else { None }
     }
 
-    /// A label stack has no length of its own: the packet underneath says it, or else nothing does.
+    /// A label stack has no length of its own, and nothing says what stands underneath: it is all that there is.
     #[inline(always)]
     fn total_len(&self, room: u32) -> u32 {
-        if self.payload_len() == 0 { room } else { self.stack_len().wrapping_add(self.payload_len()) }
+        room
+    }
+
+    /// Only in the shortest Ethernet frames can there be padding. There, what looks like IP underneath is believed;
+    /// anywhere else it might be something else that begins with the same bits (RFC 4928 3).
+    #[inline(always)]
+    fn len_in_frame(&self, frame_len: u32) -> u32 {
+        let len = self.stack_len().wrapping_add(self.payload_len());
+        let is_padded = frame_len <= SHORTEST_PAYLOAD && self.payload_len() != 0 && len < frame_len;
+        if is_padded { len } else { frame_len }
     }
 
     #[inline(always)]

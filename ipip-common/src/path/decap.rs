@@ -178,13 +178,14 @@ fn decide<I: Inner>(
         return Err(Reason::BadSource);
     }
     let flow = inner.flow(inner.transport().ports(frame, at));
-    let has_prefixes = tunnel.flags().allowed_inner;
     let is_ip = I::KIND != Carried::Mpls;
+    let is_reflected = is_ip && inner::is_reflected(tunnel, &flow);
+    // A reflected probe goes back to the remote whatever the prefixes are, and nowhere else.
+    let has_prefixes = tunnel.flags().allowed_inner && !is_reflected;
     if has_prefixes && !(is_ip && env.is_allowed(tunnel, flow.family, flow.source)) {
         return Err(Reason::NotAllowed);
     }
     let is_odd = is_ip && ecn::is_odd(inner.tos(), arrived.tos);
-    let is_reflected = is_ip && inner::is_reflected(tunnel, &flow);
     let inner_len = inner.total_len(arrived.room);
     let tos = if is_ip { combined(tunnel, inner.tos(), arrived.tos)? } else { 0 };
     if env.forwards() {

@@ -94,7 +94,7 @@ fn decide<I: Inner>(
     if tunnel.family() == Family::V6 && limit.is_reached() {
         return Err(Reason::NestingLimit);
     }
-    let inner_len = inner.total_len(frame.length());
+    let inner_len = inner.len_in_frame(frame.length());
     if segments == 1 && inner_len > u32::from(tunnel.mtu()) {
         return Err(Reason::TooBig);
     }

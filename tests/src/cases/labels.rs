@@ -56,11 +56,16 @@ fn contents(kind: Kind) -> Vec<Case> {
         over("H4 IPv6 under a label", &udp6(b"six").bytes()),
         over("C2 TCP over IPv6 under a label", &segment.packet6().bytes()),
         padded(over("H4 D4 IPv4 under a label, padding cut", &udp(b"f").bytes())),
-        padded(over("H4 D4 IPv6 under a label, padding cut", &udp6(b"s").bytes())),
-        padded(there_and_back(
+        there_and_back(
             kind,
             "H4 D4 IPv4 under four labels, padding cut",
             &Labelled::new(&udp(b"f").bytes()).deeper(3),
+        )
+        .map(|case| case.with(|case| case.input.push(0))),
+        // An Ethernet address that begins like an IPv4 header, with a length that is none (RFC 4928 3).
+        broken(over(
+            "H4 a pseudowire to 46:00:00:1c:00:01 is carried whole",
+            &[hex("4600 001c 0001 0200 0000 0002 88b5"), vec![0x5a; 54]].concat(),
         )),
         broken(over(
             "H4 a pseudowire's control word under a label",
