@@ -173,7 +173,8 @@ fn decide<I: Inner>(
         Some(Flaw::Length) => return Err(Reason::BadLength),
         Some(Flaw::TtlZero) => return Err(Reason::TtlZero),
     }
-    let clamp = clamp(frame, at, tunnel, &inner);
+    let inner_len = inner.total_len(arrived.room);
+    let clamp = clamp(frame, at, tunnel, &inner, inner_len);
     if inner.has_forbidden_source() {
         return Err(Reason::BadSource);
     }
@@ -186,7 +187,6 @@ fn decide<I: Inner>(
         return Err(Reason::NotAllowed);
     }
     let is_odd = is_ip && ecn::is_odd(inner.tos(), arrived.tos);
-    let inner_len = inner.total_len(arrived.room);
     let tos = if is_ip { combined(tunnel, inner.tos(), arrived.tos)? } else { 0 };
     if env.forwards() {
         check_forwardable(frame, at, tunnel, &inner, &flow)?;

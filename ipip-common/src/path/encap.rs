@@ -88,13 +88,13 @@ fn decide<I: Inner>(
         Some(Flaw::TtlZero) => return Err(Reason::TtlZero),
         Some(Flaw::Version | Flaw::Length) => return Err(Reason::Malformed),
     }
-    let clamp = clamp(frame, 0, tunnel, &inner);
+    let inner_len = inner.len_in_frame(frame.length());
+    let clamp = clamp(frame, 0, tunnel, &inner, inner_len);
     check_ends(env, tunnel, I::KIND, flow)?;
     let limit = inner.limit(frame, 0);
     if tunnel.family() == Family::V6 && limit.is_reached() {
         return Err(Reason::NestingLimit);
     }
-    let inner_len = inner.len_in_frame(frame.length());
     if segments == 1 && inner_len > u32::from(tunnel.mtu()) {
         return Err(Reason::TooBig);
     }

@@ -45,12 +45,21 @@ fn check_forwardable<I: Inner>(
     Ok(())
 }
 
-/// The clamp that the inner packet at `at` needs. The paths ask for it before all that has many outcomes: the kernel's
-/// verifier walks through the options once for each of them.
+/// The clamp that the inner packet of `inner_len` bytes at `at` needs. The paths ask for it before all that has many
+/// outcomes: the kernel's verifier walks through the options once for each of them.
 #[inline(always)]
-fn clamp<I: Inner>(frame: &mut impl Frame, at: u32, tunnel: &TunnelEntry, inner: &I) -> mss::Clamp {
-    if tunnel.flags().clamp_tcp_mss {
-        mss::find(frame, at, &inner.transport(), tunnel.mtu())
+fn clamp<I: Inner>(
+    frame: &mut impl Frame,
+    at: u32,
+    tunnel: &TunnelEntry,
+    inner: &I,
+    inner_len: u32,
+) -> mss::Clamp {
+    let transport = inner.transport();
+    // What stands under labels may say that it is longer than it is.
+    let is_whole = transport.at.wrapping_add(transport.room) <= inner_len;
+    if tunnel.flags().clamp_tcp_mss && is_whole {
+        mss::find(frame, at, &transport, tunnel.mtu())
     } else {
         mss::Clamp::NONE
     }

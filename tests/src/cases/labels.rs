@@ -14,7 +14,10 @@ pub(super) fn cases() -> Vec<Case> {
     let kinds = [Kind::MPLS4, Kind::MPLS6];
     kinds
         .into_iter()
-        .flat_map(|kind| [depths(kind), contents(kind), there(kind), back(kind), cut(kind)].concat())
+        .flat_map(|kind| {
+            [depths(kind), contents(kind), there(kind), back(kind), cut(kind), vec![cut_handshake(kind)]]
+                .concat()
+        })
         .collect()
 }
 
@@ -40,7 +43,7 @@ fn depths(kind: Kind) -> Vec<Case> {
     (1..=7).flat_map(deep).chain([0, 2, 3, 15, 0xf_ffff].into_iter().flat_map(extremes)).collect()
 }
 
-/// Whatever is underneath goes along, and its lengths count where they are those of IP.
+/// Whatever is underneath goes along whole.
 fn contents(kind: Kind) -> Vec<Case> {
     let over = |name: &str, payload: &[u8]| there_and_back(kind, name, &Labelled::new(payload));
     let padded = |cases: [Case; 2]| cases.map(|case| case.with(|case| case.input.extend([0; 12])));
@@ -195,4 +198,22 @@ fn cut(kind: Kind) -> Vec<Case> {
     cases.extend(incomplete("C2 a partial checksum under a label", &partial));
     cases.extend(incomplete("C2 a partial checksum over IPv6 under a label", &partial6));
     cases
+}
+
+/// A handshake whose option stands behind the end of the outer packet, in the padding.
+fn cut_handshake(kind: Kind) -> Case {
+    let syn = Segment::syn(&hex("0204 05b4")).packet().bytes();
+    let packet = Labelled::new(&syn[..syn.len() - 4]).with(|packet| packet.entries[0].label = LABEL_BACK);
+    let inner: Any = (&packet).into();
+    out(
+        kind,
+        "M13 an option behind the end of a labelled packet is not touched",
+        &kind.arriving(&inner),
+        &inner,
+    )
+    .tunnel(|tunnel| tunnel.flags.clamp_tcp_mss = true)
+    .with(|case| {
+        case.input.extend(hex("0204 05b4"));
+        case.looks_broken = true;
+    })
 }
