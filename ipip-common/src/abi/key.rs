@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tunnel::{Ends, address, words};
+use super::ends::{Ends, address, words};
 
 /// An address family, with the kernel's `AF_*` value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Family, tunnel::words};
+use super::{Family, ends::words};
 
 /// The largest label (RFC 3032 2.1: 20 bits).
 pub const MAX_LABEL: u32 = (1 << 20) - 1;

@@ -5,6 +5,7 @@
 
 mod carried;
 mod counters;
+mod ends;
 mod key;
 mod label;
 mod names;
@@ -16,12 +17,13 @@ mod tunnel;
 
 pub use carried::Carried;
 pub use counters::{Tier, TierTraffic, Traffic, refusal_index};
+pub use ends::{Ends, address, words};
 pub use key::{AllowedInner, Family, OwnAddress, PeerKey};
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
 pub use port::Port;
 pub use reason::{Action, Reason};
-pub use tunnel::{Ends, TunnelConfig, TunnelEntry, TunnelFlags, address, words};
+pub use tunnel::{TunnelConfig, TunnelEntry, TunnelFlags};
 
 /// The layout's number: part of the pin directory's name, so that a daemon never reuses maps of another layout.
 pub const ABI_VERSION: u32 = 2;

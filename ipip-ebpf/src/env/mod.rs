@@ -1,0 +1,7 @@
+//! The world as the maps and the kernel's routes show it, to each tier.
+
+mod tables;
+mod tc;
+mod xdp;
+
+pub(crate) use self::{tables::port, tc::TcEnv, xdp::XdpEnv};

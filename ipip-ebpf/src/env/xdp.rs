@@ -1,0 +1,135 @@
+//! The world as XDP sees it.
+
+use core::ffi::c_void;
+
+use ipip_common::{
+    abi::{Family, PeerKey, Port, Reason, Tier, TunnelEntry},
+    env::Env,
+    packet::{flow::Flow, outer::Outer},
+    verdict::Hop,
+};
+
+use super::tables::{
+    count_received, count_refused, count_sent, is_allowed, is_own, is_tunnel, label, next_ident, outer_flow,
+    port, tunnel, tunnel_from,
+};
+use crate::hook::fib::{self, Answer, Found};
+
+/// Tier 1: stands in for the stack's forwarding.
+pub(crate) struct XdpEnv {
+    ctx: *mut c_void,
+    ingress: u32,
+}
+
+impl XdpEnv {
+    #[inline(always)]
+    pub(crate) fn new(ctx: *mut c_void, ingress: u32) -> Self {
+        Self { ctx, ingress }
+    }
+
+    /// The hop onto another port's wire, if that port takes redirected frames.
+    #[inline(always)]
+    fn wire(answer: &Answer) -> Result<Hop, Reason> {
+        match answer.found {
+            Found::Known => match port(answer.ifindex) {
+                Some(port) if port.is_fast() => Ok(Hop::wire(answer.ifindex, answer.link)),
+                Some(_) | None => Err(Reason::SlowPort),
+            },
+            Found::Routed if is_tunnel(answer.ifindex) => Err(Reason::SlowPort),
+            Found::Routed => Err(Reason::NoNeighbour),
+            Found::TooBig => Err(Reason::TooBig),
+            Found::NotForwarded => Err(Reason::Local),
+            Found::Disabled => Err(Reason::NotForwarding),
+            Found::None => Err(Reason::NoRoute),
+        }
+    }
+}
+
+impl Env for XdpEnv {
+    #[inline(always)]
+    fn forwards(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
+        // SAFETY: the context is the one this program was started with.
+        let answer = unsafe { fib::route(self.ctx, self.ingress, flow, 0) };
+        if !answer.is_routed() {
+            return None;
+        }
+        tunnel(port(answer.ifindex)?.tunnel_id()?)
+    }
+
+    #[inline(always)]
+    fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
+        tunnel_from(peer)
+    }
+
+    #[inline(always)]
+    fn tunnel_of_label(&self, number: u32) -> Option<(u32, &TunnelEntry)> {
+        let entry = label(number)?;
+        let tunnel = tunnel(entry.tunnel_id()?)?;
+        port(self.ingress)?.takes_labels().then(|| (entry.out(), tunnel))
+    }
+
+    #[inline(always)]
+    fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
+        is_own(family, address)
+    }
+
+    #[inline(always)]
+    fn is_allowed(&self, tunnel: &TunnelEntry, family: Family, address: [u32; 4]) -> bool {
+        is_allowed(tunnel, family, address)
+    }
+
+    #[inline(always)]
+    fn route_outer(&self, tunnel: &TunnelEntry, outer: &Outer, length: u32) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        let answer = unsafe { fib::route_own(self.ctx, &outer_flow(tunnel, outer), outer.label, length) };
+        if answer.is_routed() && answer.ifindex == tunnel.ifindex() {
+            return Err(Reason::Loop);
+        }
+        Self::wire(&answer)
+    }
+
+    #[inline(always)]
+    fn route_inner(&self, tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Result<Hop, Reason> {
+        // SAFETY: the context is the one this program was started with.
+        Self::wire(&unsafe { fib::route(self.ctx, tunnel.ifindex(), flow, length) })
+    }
+
+    #[inline(always)]
+    fn route_label(&self, tunnel: &TunnelEntry, number: u32, length: u32) -> Result<(u32, Hop), Reason> {
+        let entry = label(number).ok_or(Reason::NoRoute)?;
+        if !port(tunnel.ifindex()).is_some_and(Port::takes_labels) {
+            return Err(Reason::NoRoute);
+        }
+        if entry.tunnel_id().is_some() {
+            return Err(Reason::SlowPort);
+        }
+        // SAFETY: the context is the one this program was started with.
+        let hop = Self::wire(&unsafe { fib::neighbour(self.ctx, entry, length) })?;
+        Ok((entry.out(), hop))
+    }
+
+    #[inline(always)]
+    fn next_ident(&self, segments: u32) -> u16 {
+        next_ident(segments)
+    }
+
+    #[inline(always)]
+    fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_sent(tunnel, Tier::Xdp, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_received(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
+        count_received(tunnel, Tier::Xdp, packets, bytes);
+    }
+
+    #[inline(always)]
+    fn count_refused(&self, tunnel: &TunnelEntry, reason: Reason) {
+        count_refused(tunnel, Tier::Xdp, reason);
+    }
+}
