@@ -16,8 +16,8 @@ use crate::tally::Tally;
 use crate::{apt, run, sh, vm};
 
 /// What tests of the network start beside our own programs.
-const PROGRAMS: [&str; 8] =
-    ["iproute2", "tcpdump", "ethtool", "iputils-ping", "iperf3", "kmod", "tshark", "python3-scapy"];
+const PROGRAMS: [&str; 7] =
+    ["iproute2", "tcpdump", "ethtool", "iputils-ping", "iperf3", "tshark", "python3-scapy"];
 
 /// How the test files' names begin that need more than a compiler.
 const ROOTED: [&str; 5] = ["load", "prog", "net_", "ctl_", "vm_"];

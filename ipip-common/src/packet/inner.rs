@@ -80,20 +80,15 @@ pub trait Inner: Copy {
 #[inline(always)]
 pub fn is_loop(tunnel: &TunnelEntry, flow: &Flow) -> bool {
     let is_from_remote = is_same(tunnel, flow.family, flow.source, tunnel.remote());
-    is_from_remote || is_from_to(tunnel, flow, tunnel.local(), tunnel.remote())
+    is_from_remote || is_reflected(tunnel, flow)
 }
 
 /// Whether `flow` is the reflection of a probe: from this end to the far one, out of the tunnel (RFC 7676 3.2).
 #[must_use]
 #[inline(always)]
 pub fn is_reflected(tunnel: &TunnelEntry, flow: &Flow) -> bool {
-    is_from_to(tunnel, flow, tunnel.local(), tunnel.remote())
-}
-
-#[inline(always)]
-fn is_from_to(tunnel: &TunnelEntry, flow: &Flow, source: [u32; 4], destination: [u32; 4]) -> bool {
-    is_same(tunnel, flow.family, flow.source, source)
-        && is_same(tunnel, flow.family, flow.destination, destination)
+    is_same(tunnel, flow.family, flow.source, tunnel.local())
+        && is_same(tunnel, flow.family, flow.destination, tunnel.remote())
 }
 
 #[inline(always)]

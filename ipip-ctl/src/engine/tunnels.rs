@@ -113,12 +113,9 @@ impl Engine {
         let attached = self
             .kernel
             .attach_tc(link, Direction::Egress)
-            .and_then(|()| self.kernel.attach_tc(link, Direction::Nested));
+            .and_then(|()| self.kernel.attach_tc(link, Direction::Nested))
+            .and_then(|()| self.kernel.set_port(link.index, &tunnel_role(id, &link.name)));
         if let Err(failure) = attached {
-            self.kernel.detach(link.index, Some(&link.name));
-            return Err(failure);
-        }
-        if let Err(failure) = self.kernel.set_port(link.index, &tunnel_role(id, &link.name)) {
             self.kernel.detach(link.index, Some(&link.name));
             return Err(failure);
         }

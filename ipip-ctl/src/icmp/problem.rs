@@ -5,6 +5,8 @@
 
 use std::net::Ipv6Addr;
 
+use ipip_common::packet::ipv6::next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
+
 /// Bytes of an IPv6 header.
 const HEADER: usize = 40;
 /// The whole error fits IPv6's least MTU (RFC 4443 2.4 (c)): 1280 less its IPv6 and `ICMPv6` headers.
@@ -18,11 +20,7 @@ const INFORMATION: u8 = 128;
 /// Extension headers that are looked through.
 const HEADERS_MAX: usize = 16;
 
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
 const ICMPV6: u8 = 58;
-const DESTINATION: u8 = 60;
 const PAD_1: u8 = 0;
 const ENCAPSULATION_LIMIT: u8 = 4;
 
