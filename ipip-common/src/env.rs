@@ -1,7 +1,7 @@
 //! What a path function asks of the world around it.
 
 use crate::{
-    abi::{Family, PeerKey, Reason, TunnelEntry},
+    abi::{Course, Family, KnownFlow, PeerKey, Reason, Role, TunnelEntry},
     packet::{flow::Flow, outer::Outer},
     verdict::Hop,
 };
@@ -18,6 +18,15 @@ pub trait Env {
     fn tunnel_of_label(&self, label: u32) -> Option<(u32, &TunnelEntry)>;
     /// The enabled tunnel that accepts this outer packet. `None`: none, a foreign packet.
     fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry>;
+    /// The tunnel with this ID.
+    fn tunnel(&self, id: u32) -> Option<&TunnelEntry>;
+    /// What was decided about the flow, if that still holds for the packet at hand. A tier that remembers nothing keeps
+    /// this one.
+    fn recall(&self, _role: Role, _flow: &Flow) -> Option<&KnownFlow> {
+        None
+    }
+    /// Remembers what was decided about the flow of the packet at hand.
+    fn remember(&self, _role: Role, _flow: &Flow, _course: &Course) {}
     /// Whether the address is one of this host.
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool;
     /// Whether the tunnel's `allowed-inner` prefixes hold the address.
@@ -37,8 +46,14 @@ pub trait Env {
     /// # Errors
     /// The reason why there is none.
     fn route_label(&self, tunnel: &TunnelEntry, label: u32, length: u32) -> Result<(u32, Hop), Reason>;
-    /// An IPv4 identification that is free for this packet and its `segments - 1` successors.
-    fn next_ident(&self, segments: u32) -> u16;
+    /// An IPv4 identification of the tunnel that is free for this packet and its `segments - 1` successors.
+    fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16;
+    /// Counts an encapsulated packet, and gives it an identification of the tunnel where `needs_ident`: what
+    /// [`Env::next_ident`] and [`Env::count_sent`] do, with one look at the tunnel's counters.
+    fn send_one(&self, tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
+        self.count_sent(tunnel, 1, bytes);
+        if needs_ident { self.next_ident(tunnel, 1) } else { 0 }
+    }
     /// Counts an encapsulated packet.
     fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32);
     /// Counts a decapsulated packet.

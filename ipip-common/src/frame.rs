@@ -15,6 +15,11 @@ pub trait Frame {
     fn ethertype(&self) -> u16;
     /// Bytes from the network header to the end, link padding included.
     fn length(&self) -> u32;
+    /// Whether there are `bytes` from the network header on.
+    #[inline(always)]
+    fn holds(&self, bytes: u32) -> bool {
+        bytes <= self.length()
+    }
     /// How many packets leave in the end: more than one for a segmentation-offload packet.
     fn segments(&self) -> u32;
     /// Makes the first `bytes` readable if the packet has them.

@@ -25,28 +25,30 @@ pub struct Hop {
     pub ifindex: u32,
     /// Ethernet addresses for [`Way::Wire`], zeros otherwise.
     pub link: Link,
+    /// The largest packet that the route takes, for [`Way::Wire`], bytes; 0 where that was not asked.
+    pub mtu: u32,
 }
 
 impl Hop {
     /// Onto the wire of a port.
     #[must_use]
     #[inline(always)]
-    pub const fn wire(ifindex: u32, link: Link) -> Self {
-        Self { way: Way::Wire, ifindex, link }
+    pub const fn wire(ifindex: u32, link: Link, mtu: u32) -> Self {
+        Self { way: Way::Wire, ifindex, link, mtu }
     }
 
     /// Onto the wire of a port, to the neighbour that the kernel finds.
     #[must_use]
     #[inline(always)]
     pub const fn neighbour(ifindex: u32) -> Self {
-        Self { way: Way::Neighbour, ifindex, link: Link([0; 3]) }
+        Self { way: Way::Neighbour, ifindex, link: Link([0; 3]), mtu: 0 }
     }
 
     /// Into the stack, from a tunnel's interface.
     #[must_use]
     #[inline(always)]
     pub const fn stack(ifindex: u32) -> Self {
-        Self { way: Way::Stack, ifindex, link: Link([0; 3]) }
+        Self { way: Way::Stack, ifindex, link: Link([0; 3]), mtu: 0 }
     }
 }
 

@@ -29,11 +29,15 @@ mod programs {
         programs::{TcContext, XdpContext},
     };
     use ipip_common::{
-        path::{decap::decap, encap::encap},
+        abi::map,
+        path::{decap::decap, encap::encap, known},
         verdict::Verdict,
     };
 
-    use crate::hook::{tc, xdp};
+    use crate::{
+        hook::{tc, xdp},
+        maps,
+    };
 
     /// With the feature `trace`: tells the daemon's log which packet was refused, by the number of the reason.
     macro_rules! trace {
@@ -51,12 +55,29 @@ mod programs {
     #[inline(always)]
     fn xdp_port(ctx: XdpContext) -> u32 {
         let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
+        if let Some(verdict) = known::carry(&mut frame, &env) {
+            return xdp::finish(verdict, &env);
+        }
+        // SAFETY: nothing here needs to be dropped. Where there is no such program, the packet is tier 2's.
+        unsafe { maps::STAGES.tail_call(&ctx, map::WHOLE) };
+        xdp::PASS
+    }
+
+    /// The whole of tier 1, for a packet of a flow that is not known, or that has anything about it. A program of its own,
+    /// so that it neither takes registers from the short way above nor makes the kernel's verifier walk both at once.
+    #[xdp(frags)]
+    #[inline(always)]
+    fn xdp_whole(ctx: XdpContext) -> u32 {
+        let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
+        if !env.is_for_port() {
+            return xdp::PASS;
+        }
         let verdict = match decap(&mut frame, &env) {
             Verdict::Foreign => encap(&mut frame, &env),
             verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
         };
-        trace!(&ctx, "xdp_port", &verdict);
-        xdp::finish(verdict)
+        trace!(&ctx, "xdp_whole", &verdict);
+        xdp::finish(verdict, &env)
     }
 
     /// Tier 2, on the ingress of every port: decapsulates what tier 1 left.

@@ -2,15 +2,13 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, ProgramArray},
     macros::btf_map,
 };
 use ipip_common::abi::{
-    AllowedInner, Carried, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_TUNNELS,
-    OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry,
+    AllowedInner, Carried, KNOWN_FLOWS, KnownFlow, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS,
+    MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS, OwnAddress, PeerKey, Port, Traffic, TunnelEntry,
 };
-
-const REFUSAL_SLOTS: usize = MAX_TUNNELS as usize * Tier::ALL.len() * Reason::SLOTS as usize;
 
 #[btf_map]
 pub(crate) static TUNNELS: Array<TunnelEntry, { MAX_TUNNELS as usize }> = Array::new();
@@ -26,10 +24,13 @@ pub(crate) static PORTS: HashMap<u32, Port, { MAX_PORTS as usize }> = HashMap::n
 pub(crate) static TRAFFIC: PerCpuArray<Traffic, { MAX_TUNNELS as usize }> = PerCpuArray::new();
 
 #[btf_map]
-pub(crate) static REFUSALS: PerCpuArray<u64, REFUSAL_SLOTS> = PerCpuArray::new();
+pub(crate) static REFUSALS: PerCpuHashMap<u32, u64, { MAX_REFUSALS as usize }> = PerCpuHashMap::new();
 
 #[btf_map]
-pub(crate) static IDENTS: PerCpuArray<u32, 1> = PerCpuArray::new();
+pub(crate) static GENERATION: Array<u32, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static FLOWS: PerCpuArray<KnownFlow, { KNOWN_FLOWS as usize }> = PerCpuArray::new();
 
 #[btf_map]
 pub(crate) static ADDRESSES: HashMap<OwnAddress, u32, { MAX_ADDRESSES as usize }> = HashMap::new();
@@ -40,7 +41,10 @@ pub(crate) static ALLOWED: LpmTrie<AllowedInner, u32, { MAX_ALLOWED as usize }> 
 #[btf_map]
 pub(crate) static LABELS: HashMap<u32, LabelEntry, { MAX_LABELS as usize }> = HashMap::new();
 
-/// Identifications that one CPU may use before it repeats: 65536 by the number of CPUs. Set at load.
+#[btf_map]
+pub(crate) static STAGES: ProgramArray<1> = ProgramArray::new();
+
+/// Identifications that one CPU may use before it repeats: `ipip_common::abi::ident_block`. Set at load.
 #[unsafe(no_mangle)]
 pub(crate) static IDENT_BLOCK: Global<u32> = Global::new(65536);
 

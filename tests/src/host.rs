@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipip_common::abi::{Action, Family, PeerKey, Reason, Tier, TunnelEntry, address, words};
+use ipip_common::abi::{
+    Action, Course, Family, KnownFlow, PeerKey, Reason, Role, Tier, TierTraffic, TunnelEntry, address, words,
+};
 use ipip_common::env::Env;
 use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer};
 use ipip_common::path::{decap::decap, encap::encap};
-use ipip_common::testing::{TableEnv, VecFrame};
+use ipip_common::testing::{self, TableEnv, VecFrame};
 use ipip_common::verdict::{Hop, Link, Verdict, Way};
 
 use crate::case::{Case, Direction, mac};
@@ -46,8 +48,8 @@ fn mask(length: u8) -> [u32; 4] {
 /// Tier 1's hop.
 fn wire(answer: Answer) -> Result<Hop, Reason> {
     match answer {
-        Answer::Lan => Ok(Hop::wire(1, Link::new(mac::CLIENT, mac::LAN))),
-        Answer::Wan => Ok(Hop::wire(2, Link::new(mac::GATEWAY, mac::WAN))),
+        Answer::Lan => Ok(Hop::wire(1, Link::new(mac::CLIENT, mac::LAN), 1500)),
+        Answer::Wan => Ok(Hop::wire(2, Link::new(mac::GATEWAY, mac::WAN), 1500)),
         Answer::Slow | Answer::Tunnel => Err(Reason::SlowPort),
         Answer::Nobody => Err(Reason::NoNeighbour),
         Answer::TooBig => Err(Reason::TooBig),
@@ -80,6 +82,18 @@ impl Env for Host<'_> {
         self.tables.tunnel_from(peer)
     }
 
+    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
+        self.tables.tunnel(id)
+    }
+
+    fn recall(&self, role: Role, flow: &Flow) -> Option<&KnownFlow> {
+        self.tables.recall(role, flow)
+    }
+
+    fn remember(&self, role: Role, flow: &Flow, course: &Course) {
+        self.tables.remember(role, flow, course);
+    }
+
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
         self.tables.is_own(family, address)
     }
@@ -98,7 +112,7 @@ impl Env for Host<'_> {
             Answer::Lan | Answer::Wan | Answer::Slow | Answer::Nobody if !needs_neighbour => {
                 Ok(Hop::neighbour(2))
             }
-            Answer::Slow => Ok(Hop::wire(3, Link::new(mac::CLIENT, mac::SLOW))),
+            Answer::Slow => Ok(Hop::wire(3, Link::new(mac::CLIENT, mac::SLOW), 0)),
             Answer::Nobody => Err(Reason::NoNeighbour),
             Answer::Tunnel => Err(if needs_neighbour { Reason::NoNeighbour } else { Reason::Loop }),
             Answer::TooBig => Err(Reason::TooBig),
@@ -123,8 +137,8 @@ impl Env for Host<'_> {
         }
     }
 
-    fn next_ident(&self, segments: u32) -> u16 {
-        self.tables.next_ident(segments)
+    fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
+        self.tables.next_ident(tunnel, segments)
     }
 
     fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
@@ -161,15 +175,25 @@ pub fn run(case: &Case, tier: Tier) -> Outcome {
 
 /// The same, and how a carried packet goes on.
 pub fn run_and_tell(case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
-    let world = world(case, tier);
+    tell(&world(case, tier), case, tier)
+}
+
+/// The same after a packet of the flow: tier 1 knows its course.
+pub fn run_again(case: &Case) -> Outcome {
+    let world = world(case, Tier::Xdp);
+    let _ = testing::port(&mut VecFrame::new(&case.input), &world);
+    world.tables.ident.set(case.ident);
+    world.tables.traffic.set(TierTraffic::default());
+    world.tables.refused.borrow_mut().clear();
+    tell(&world, case, Tier::Xdp).0
+}
+
+fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     let mut frame = VecFrame::new(&case.input);
     let verdict = match (tier, case.direction) {
-        (Tier::Xdp, _) => match decap(&mut frame, &world) {
-            Verdict::Foreign => encap(&mut frame, &world),
-            verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
-        },
-        (Tier::Tc | Tier::Daemon, Direction::Encap) => encap(&mut frame, &world),
-        (Tier::Tc | Tier::Daemon, Direction::Decap) => decap(&mut frame, &world),
+        (Tier::Xdp, _) => testing::port(&mut frame, world),
+        (Tier::Tc | Tier::Daemon, Direction::Encap) => encap(&mut frame, world),
+        (Tier::Tc | Tier::Daemon, Direction::Decap) => decap(&mut frame, world),
     };
     let refused = world.tables.refused.borrow().clone();
     match verdict {

@@ -18,6 +18,14 @@ fn run_all(world: &mut World, tier: Tier) -> Vec<(Case, Vec<u8>)> {
     let (mut carried, mut failures, mut refused) = (Vec::new(), Vec::new(), 0);
     let cases = cases::all();
     for case in cases.iter().filter(|case| prog::can_run(case, tier)) {
+        if tier == Tier::Xdp {
+            // Once without anything that the programs remember of the flow, and then with it.
+            world.forget_flows();
+            let known = world.run(case, tier).and_then(|outcome| outcome.check(case, tier));
+            if let Err(failure) = known {
+                failures.push(format!("{}, unknown flow: {failure}", case.name));
+            }
+        }
         let outcome = match world.run(case, tier) {
             Ok(outcome) => outcome,
             Err(error) => {

@@ -92,7 +92,7 @@ impl PeerKey {
 
 /// Host-order words as they stand on the wire.
 #[inline(always)]
-const fn wire([a, b, c, d]: [u32; 4]) -> [u32; 4] {
+pub(super) const fn wire([a, b, c, d]: [u32; 4]) -> [u32; 4] {
     [a.to_be(), b.to_be(), c.to_be(), d.to_be()]
 }
 

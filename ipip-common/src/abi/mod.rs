@@ -7,6 +7,7 @@ mod carried;
 mod counters;
 mod ends;
 mod key;
+mod known;
 mod label;
 mod names;
 #[cfg(feature = "user")]
@@ -16,9 +17,10 @@ mod reason;
 mod tunnel;
 
 pub use carried::Carried;
-pub use counters::{Tier, TierTraffic, Traffic, refusal_index};
+pub use counters::{Tier, TierTraffic, Traffic, ident_block, refusal_key, refusal_of};
 pub use ends::{Ends, address, words};
 pub use key::{AllowedInner, Family, OwnAddress, PeerKey};
+pub use known::{Arrival, Course, KNOWN_FLOWS, KnownFlow, LIFETIME, Role};
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
 pub use port::Port;
@@ -26,10 +28,13 @@ pub use reason::{Action, Reason};
 pub use tunnel::{TunnelConfig, TunnelEntry, TunnelFlags};
 
 /// The layout's number: part of the pin directory's name, so that a daemon never reuses maps of another layout.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Tunnel IDs are below this number; 0 is never a tunnel.
-pub const MAX_TUNNELS: u32 = 4096;
+pub const MAX_TUNNELS: u32 = 16_384;
+
+/// Reasons of all tunnels and tiers that packets were refused for, as far as the maps have room for their counters.
+pub const MAX_REFUSALS: u32 = 131_072;
 
 /// Addresses of this host that the maps have room for.
 pub const MAX_ADDRESSES: u32 = 65_536;
@@ -41,4 +46,4 @@ pub const MAX_ALLOWED: u32 = 65_536;
 pub const MAX_LABELS: u32 = 65_536;
 
 /// Interfaces (ports and tunnels together) that the maps have room for.
-pub const MAX_PORTS: u32 = 8192;
+pub const MAX_PORTS: u32 = 32_768;

@@ -10,25 +10,34 @@ pub mod map {
     pub const PORTS: &str = "PORTS";
     /// Per-CPU array: tunnel ID -> [`crate::abi::Traffic`].
     pub const TRAFFIC: &str = "TRAFFIC";
-    /// Per-CPU array: [`crate::abi::refusal_index`] -> packets (`u64`).
+    /// Per-CPU hash: [`crate::abi::refusal_key`] -> packets (`u64`); a row comes with the first packet.
     pub const REFUSALS: &str = "REFUSALS";
-    /// Per-CPU array with one element: the next IPv4 identification of this CPU's block (`u32`).
-    pub const IDENTS: &str = "IDENTS";
+    /// Array with one element: a number (`u32`) that the daemon raises when anything changed that flows depend on. What
+    /// a program remembers of a flow holds for one generation.
+    pub const GENERATION: &str = "GENERATION";
+    /// Per-CPU array: [`crate::abi::KnownFlow`] by the flow's hash. Not pinned: it fills itself.
+    pub const FLOWS: &str = "FLOWS";
     /// Hash: [`crate::abi::OwnAddress`] -> `u32`: addresses of this host.
     pub const ADDRESSES: &str = "ADDRESSES";
     /// LPM trie: [`crate::abi::AllowedInner`] -> `u32`: prefixes of inner addresses.
     pub const ALLOWED: &str = "ALLOWED";
     /// Hash: label (`u32`) -> [`crate::abi::LabelEntry`].
     pub const LABELS: &str = "LABELS";
+    /// Program array: [`WHOLE`] -> the program [`crate::abi::program::XDP_WHOLE`].
+    pub const STAGES: &str = "STAGES";
+    /// Where the program stands that decides about flows that are not known.
+    pub const WHOLE: u32 = 0;
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 9] =
-        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, IDENTS, ADDRESSES, ALLOWED, LABELS];
+    pub const PINNED: [&str; 10] =
+        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, GENERATION, ADDRESSES, ALLOWED, LABELS, STAGES];
 }
 
 /// Program names.
 pub mod program {
-    /// XDP on every port: decapsulates and encapsulates what is forwarded (tier 1).
+    /// XDP on every port: carries packets of flows that have been decided about (tier 1).
     pub const XDP_PORT: &str = "xdp_port";
+    /// Behind it: decapsulates and encapsulates all that is forwarded, and decides about flows (tier 1).
+    pub const XDP_WHOLE: &str = "xdp_whole";
     /// TC ingress of every port: decapsulates (tier 2).
     pub const TC_PORT: &str = "tc_port";
     /// TC egress of a tunnel interface: encapsulates (tier 2).
@@ -36,5 +45,5 @@ pub mod program {
     /// TC ingress of a tunnel interface: decapsulates what came through it for another tunnel (tier 2).
     pub const TC_NESTED: &str = "tc_nested";
     /// All programs.
-    pub const ALL: [&str; 4] = [XDP_PORT, TC_PORT, TC_TUNNEL, TC_NESTED];
+    pub const ALL: [&str; 5] = [XDP_PORT, XDP_WHOLE, TC_PORT, TC_TUNNEL, TC_NESTED];
 }

@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{
     Carried, Family,
     ends::{Ends, address, words},
+    key::wire,
 };
 
 /// Declares [`TunnelFlags`] with each switch's bit beside its meaning.
@@ -77,7 +78,8 @@ impl TunnelFlags {
     }
 }
 
-/// Value of the map `TUNNELS`: all that one packet of this tunnel needs, in one cache line.
+/// Value of the map `TUNNELS`: all that one packet of this tunnel needs, in one cache line. Addresses stand as they do on the
+/// wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct TunnelEntry {
@@ -135,8 +137,8 @@ impl TunnelEntry {
             flags: tunnel.flags.to_bits(),
             ifindex: tunnel.ifindex,
             underlay: tunnel.underlay,
-            local,
-            remote,
+            local: wire(local),
+            remote: wire(remote),
             outer_sum: crate::packet::outer::constant_sum(local[0], remote[0]),
             mtu: tunnel.mtu,
             ttl: tunnel.ttl,
@@ -152,10 +154,10 @@ impl TunnelEntry {
     pub fn lift(&self) -> TunnelConfig {
         let ends = match self.family() {
             Family::V4 => Ends::V4 {
-                local: Ipv4Addr::from_bits(self.local[0]),
-                remote: Ipv4Addr::from_bits(self.remote[0]),
+                local: Ipv4Addr::from_bits(self.local()[0]),
+                remote: Ipv4Addr::from_bits(self.remote()[0]),
             },
-            Family::V6 => Ends::V6 { local: address(self.local), remote: address(self.remote) },
+            Family::V6 => Ends::V6 { local: address(self.local()), remote: address(self.remote()) },
         };
         TunnelConfig {
             id: self.id,
@@ -209,14 +211,14 @@ impl TunnelEntry {
     #[must_use]
     #[inline(always)]
     pub const fn local(&self) -> [u32; 4] {
-        self.local
+        wire(self.local)
     }
 
     /// Outer destination, host-order words; an IPv4 address is the first.
     #[must_use]
     #[inline(always)]
     pub const fn remote(&self) -> [u32; 4] {
-        self.remote
+        wire(self.remote)
     }
 
     /// One's complement sum of the fields of an outer IPv4 header that are the same for every packet.

@@ -14,6 +14,17 @@ pub const fn add_word(sum: u32, word: u32) -> u32 {
     sum.wrapping_add(word >> 16).wrapping_add(word & 0xffff)
 }
 
+/// Sums whole words: 2^16 is 1 in this arithmetic, so that halves need not be told apart before the end. The words may
+/// all stand in either byte order; the folded sum then does too (RFC 1071 2B).
+#[must_use]
+#[inline(always)]
+pub const fn fold_words(sum: u64) -> u16 {
+    let sum = (sum >> 32).wrapping_add(sum & 0xffff_ffff);
+    let sum = (sum >> 16).wrapping_add(sum & 0xffff);
+    let sum = (sum >> 16).wrapping_add(sum & 0xffff);
+    ((sum >> 16).wrapping_add(sum & 0xffff) & 0xffff) as u16
+}
+
 /// Folds the carries of a running sum into 16 bits.
 #[must_use]
 #[inline(always)]
@@ -61,6 +72,16 @@ mod tests {
 
     fn full(words: &[u16]) -> u16 {
         finish(words.iter().fold(0, |sum, word| add_word(sum, u32::from(*word))))
+    }
+
+    #[test]
+    fn carries_of_whole_words_are_kept() {
+        for words in
+            [[u32::MAX; 5], [0xffff_0000; 5], [1, 0, 0, 0, 0], [0; 5], [0xffff, 0xffff_ffff, 0, 1, 0]]
+        {
+            let sum = words.into_iter().fold(0_u64, |sum, word| sum + u64::from(word));
+            assert_eq!(fold_words(sum), fold(words.into_iter().fold(0, add_word)), "{words:x?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,22 @@ pub struct Ports {
     pub destination: u16,
 }
 
+impl Ports {
+    /// Both as one word, the source above: as they stand in a TCP or UDP header.
+    #[must_use]
+    #[inline(always)]
+    pub const fn both(self) -> u32 {
+        (self.source as u32) << 16 | self.destination as u32
+    }
+
+    /// From both as one word.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of(both: u32) -> Self {
+        Self { source: (both >> 16) as u16, destination: (both & 0xffff) as u16 }
+    }
+}
+
 /// Addresses, protocol and ports of a packet, and what else a route may depend on. Host order; an IPv4 address
 /// is the first word of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +52,7 @@ impl Flow {
     pub const fn hash(&self) -> u32 {
         let [a, b, c, d] = self.source;
         let [e, f, g, h] = self.destination;
-        let ports = (self.ports.source as u32) << 16 | self.ports.destination as u32;
-        let hash = mix(mix(mix(mix(mix(0, a), e), ports), self.protocol as u32), 0);
+        let hash = mix(mix(mix(mix(mix(0, a), e), self.ports.both()), self.protocol as u32), 0);
         match self.family {
             Family::V4 => hash,
             Family::V6 => mix(mix(mix(mix(mix(mix(hash, b), c), d), f), g), h),

@@ -53,6 +53,9 @@ pub trait Inner: Copy {
     fn dont_fragment(&self, tunnel: &TunnelEntry) -> bool;
     /// The encapsulation limit that it carries (RFC 2473 4.1.1).
     fn limit(&self, frame: &mut impl Frame, at: u32) -> Limit;
+    /// Whether it is one of the many that have nothing about them: a sound header without options or extensions, no
+    /// fragment, and a TTL that lasts.
+    fn is_plain(&self) -> bool;
     /// Why only the host's stack can forward it.
     fn needs_stack(&self) -> Option<Reason>;
     /// Whether it comes from an address that no tunnel may bring in.

@@ -136,9 +136,18 @@ impl Ipv4 {
     #[must_use]
     #[inline(always)]
     pub const fn checksum_is_right(&self) -> bool {
+        // In wire order, so that nothing has to be turned around: the right sum reads the same from both ends.
         let [length, fragment, ttl, source, destination] = self.words;
-        let sum = checksum::add_word(checksum::add_word(checksum::add_word(0, length), fragment), ttl);
-        checksum::fold(checksum::add_word(checksum::add_word(sum, source), destination)) == 0xffff
+        let sum = (length.to_be() as u64).wrapping_add(fragment.to_be() as u64);
+        let sum = sum.wrapping_add(ttl.to_be() as u64).wrapping_add(source.to_be() as u64);
+        checksum::fold_words(sum.wrapping_add(destination.to_be() as u64)) == 0xffff
+    }
+
+    /// Whether it is a right header without options, and no fragment.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_whole_and_plain(&self) -> bool {
+        self.words[0] >> 24 == 0x45 && !self.is_fragment() && self.checksum_is_right()
     }
 
     /// Whether no router may forward a packet from this source: "this network" and loopback (RFC 1122
@@ -241,6 +250,11 @@ impl Inner for Ipv4 {
     #[inline(always)]
     fn limit(&self, _frame: &mut impl Frame, _at: u32) -> Limit {
         Limit::NONE
+    }
+
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.is_whole_and_plain() && self.ttl() > 1 && self.total_len() >= HEADER
     }
 
     #[inline(always)]

@@ -219,6 +219,13 @@ impl Inner for Ipv6 {
     }
 
     #[inline(always)]
+    fn is_plain(&self) -> bool {
+        use next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
+        let is_extended = matches!(self.next_header(), HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION);
+        self.version() == 6 && !is_extended && self.hop_limit() > 1
+    }
+
+    #[inline(always)]
     fn needs_stack(&self) -> Option<Reason> {
         if self.next_header() == next_header::HOP_BY_HOP {
             Some(Reason::Options)

@@ -256,6 +256,11 @@ impl Inner for Mpls {
     }
 
     #[inline(always)]
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn needs_stack(&self) -> Option<Reason> {
         if self.ttl() == 1 { Some(Reason::TtlExpired) } else { None }
     }

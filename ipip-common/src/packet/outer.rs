@@ -88,6 +88,13 @@ impl Outer {
         self.inner_len.wrapping_add(self.header_len())
     }
 
+    /// Whether it has an identification: an atomic datagram needs none (RFC 6864 4.1), and IPv6 has none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn needs_ident(&self) -> bool {
+        matches!(self.family, Family::V4) && !self.dont_fragment
+    }
+
     /// Writes the header. `ident` is the IPv4 identification.
     #[inline(always)]
     pub fn write(&self, frame: &mut impl Frame, tunnel: &TunnelEntry, ident: u16) -> Option<()> {
@@ -106,8 +113,8 @@ impl Outer {
         let first = (self.tos as u32) << 16 | self.total_len() & 0xffff;
         let second = (ident as u32) << 16 | if self.dont_fragment { DONT_FRAGMENT } else { 0 };
         let third = (self.ttl as u32) << 24 | (self.protocol as u32) << 16;
-        let sum = checksum::add_word(checksum::add_word(tunnel.outer_sum(), first), second);
-        let checksum = checksum::finish(checksum::add_word(sum, third)) as u32;
+        let sum = (tunnel.outer_sum() as u64).wrapping_add(first as u64).wrapping_add(second as u64);
+        let checksum = !checksum::fold_words(sum.wrapping_add(third as u64)) as u32;
         let ([local, ..], [remote, ..]) = (tunnel.local(), tunnel.remote());
         [VERSION_AND_IHL | first, second, third | checksum, local, remote]
     }

@@ -64,7 +64,7 @@ impl Transport {
         let at = start.wrapping_add(self.at);
         frame.pull(at.wrapping_add(4));
         let Some([both]) = frame.words::<1>(at) else { return Ports::default() };
-        Ports { source: (both >> 16) as u16, destination: (both & 0xffff) as u16 }
+        Ports::of(both)
     }
 
     /// Whether the sender left the checksum to an offload: the field then holds the pseudo-header's sum alone. One

@@ -2,7 +2,7 @@
 
 use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Carried, Family, PeerKey, Reason, TunnelEntry},
+    abi::{Carried, Course, Family, PeerKey, Reason, Role, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
@@ -44,20 +44,20 @@ pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
 const LONGEST_OUTER: u32 = 0x3f;
 
 /// A tunnel's packet, as its outer header says.
-struct Arrived<'a> {
-    tunnel: &'a TunnelEntry,
-    protocol: u8,
-    tos: u8,
+pub(super) struct Arrived<'a> {
+    pub(super) tunnel: &'a TunnelEntry,
+    pub(super) protocol: u8,
+    pub(super) tos: u8,
     /// Bytes in front of the inner packet.
-    header_len: u32,
+    pub(super) header_len: u32,
     /// Bytes that the outer packet has for it.
-    room: u32,
+    pub(super) room: u32,
     /// Why it is the stack's.
-    flaw: Option<Reason>,
+    pub(super) flaw: Option<Reason>,
 }
 
 #[inline(always)]
-const fn is_tunnelled(protocol: u8) -> bool {
+pub(super) const fn is_tunnelled(protocol: u8) -> bool {
     matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_MPLS)
 }
 
@@ -149,13 +149,13 @@ fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arr
 }
 
 /// All that is to be written.
-struct Plan<I> {
-    inner: I,
-    inner_len: u32,
-    clamp: mss::Clamp,
-    hop: Hop,
-    segments: u32,
-    is_odd: bool,
+pub(super) struct Plan<I> {
+    pub(super) inner: I,
+    pub(super) inner_len: u32,
+    pub(super) clamp: mss::Clamp,
+    pub(super) hop: Hop,
+    pub(super) segments: u32,
+    pub(super) is_odd: bool,
 }
 
 #[inline(always)]
@@ -198,6 +198,10 @@ fn decide<I: Inner>(
     } else {
         inner.way_on(env, tunnel, &flow, inner_len)?
     };
+    if is_ip {
+        let course = Course::new(tunnel.id(), &hop, 0, u16::MAX, 0);
+        env.remember(Role::Decap, &flow, &course);
+    }
     let inner = inner.with_tos(tos);
     let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };
     Ok(Plan { inner, inner_len, clamp, hop, segments, is_odd })
@@ -206,7 +210,7 @@ fn decide<I: Inner>(
 /// The inner ToS byte behind the tunnel: ECN of both (RFC 6040 4.2); DSCP the inner one, or the outer one where the
 /// tunnel is of the uniform model (RFC 2983 5).
 #[inline(always)]
-fn combined(tunnel: &TunnelEntry, inner: u8, outer: u8) -> Result<u8, Reason> {
+pub(super) fn combined(tunnel: &TunnelEntry, inner: u8, outer: u8) -> Result<u8, Reason> {
     let combined = ecn::combine(inner, outer).ok_or(Reason::BadEcn)?;
     Ok(if tunnel.flags().decap_dscp { outer & 0xfc | combined & 3 } else { combined })
 }
@@ -228,7 +232,7 @@ fn reflected(tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Outer {
 
 impl<I: Inner> Plan<I> {
     #[inline(always)]
-    fn carry_out(self, frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
+    pub(super) fn carry_out(self, frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
         let tunnel = arrived.tunnel;
         if let Err(reason) = frame.pull_front(arrived.header_len, tunnel.family(), I::KIND) {
             return refuse(env, tunnel, reason);

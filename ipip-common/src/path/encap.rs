@@ -2,7 +2,7 @@
 
 use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Carried, Family, Reason, TunnelEntry},
+    abi::{Carried, Course, Family, Reason, Role, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
@@ -53,9 +53,18 @@ fn into_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env) -> Verdict {
     let Some(mut inner) = I::read(frame, 0) else { return Verdict::Foreign };
     let ports = inner.transport().ports(frame, 0);
     let flow = inner.flow(ports);
-    let Some(tunnel) = inner.tunnel(env, &flow) else { return Verdict::Foreign };
+    let Some(tunnel) = inner.tunnel(env, &flow) else {
+        // What is wrong with a packet, and not with its flow, may be why it is nobody's.
+        if inner.is_plain() {
+            env.remember(Role::Encap, &flow, &Course::FOREIGN);
+        }
+        return Verdict::Foreign;
+    };
     match decide(frame, env, tunnel, inner, &flow) {
-        Ok(plan) => plan.carry_out(frame, env, tunnel),
+        Ok(plan) => {
+            plan.remember(env, tunnel, &flow);
+            plan.carry_out(frame, env, tunnel)
+        }
         Err(reason) => refuse(env, tunnel, reason),
     }
 }
@@ -106,9 +115,7 @@ fn decide<I: Inner>(
     let outer = Outer::around(tunnel, &inner, inner_len, leaving.ttl(), limit, hash);
     let length = if segments == 1 { outer.total_len() } else { 0 };
     let hop = env.route_outer(tunnel, &outer, length)?;
-    let needs_ident = outer.family == Family::V4 && !outer.dont_fragment;
-    // An atomic datagram needs no identification (RFC 6864 4.1), and IPv6 has none.
-    let ident = if needs_ident { env.next_ident(segments) } else { 0 };
+    let ident = if outer.needs_ident() { env.next_ident(tunnel, segments) } else { 0 };
     Ok(Plan { inner: leaving, clamp, outer, ident, hop, segments })
 }
 
@@ -132,6 +139,16 @@ fn check_ends(env: &impl Env, tunnel: &TunnelEntry, kind: Carried, flow: &Flow) 
 }
 
 impl<I: Inner> Plan<I> {
+    /// The next packets of the flow need not be decided about.
+    #[inline(always)]
+    fn remember(&self, env: &impl Env, tunnel: &TunnelEntry, flow: &Flow) {
+        if I::KIND != Carried::Mpls {
+            let (outer, hop) = (&self.outer, &self.hop);
+            let course = Course::new(tunnel.id(), hop, outer.header_len(), tunnel.mtu(), outer.label);
+            env.remember(Role::Encap, flow, &course);
+        }
+    }
+
     #[inline(always)]
     fn carry_out(self, frame: &mut impl Frame, env: &impl Env, tunnel: &TunnelEntry) -> Verdict {
         // Link padding goes first: the kernel trims no socket buffer that is marked as encapsulated.

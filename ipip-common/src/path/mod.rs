@@ -5,6 +5,7 @@
 
 pub mod decap;
 pub mod encap;
+pub mod known;
 
 use crate::{
     abi::{Action, Reason, TunnelEntry},

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use aya::Ebpf;
+use aya::maps::ProgramArray;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp};
-use ipip_common::abi::program;
+use ipip_common::abi::{map, program};
 use nix::libc;
 
 use super::{Kernel, failed};
@@ -174,6 +175,20 @@ pub(super) fn load(programs: &mut Ebpf, name: &str) -> Result<(), Failure> {
         Some(_) | None => return Err(missing(name)),
     };
     loaded.map_err(|error| failed(what(), &error))
+}
+
+/// Puts the program that decides behind the one that knows.
+pub(super) fn join(programs: &mut Ebpf) -> Result<(), Failure> {
+    let wrong = |error: &(dyn std::error::Error + 'static)| failed("joining the XDP programs", error);
+    let whole = match programs.program(program::XDP_WHOLE) {
+        Some(Program::Xdp(program)) => {
+            program.fd().map_err(|error| wrong(&error))?.try_clone().map_err(|error| wrong(&error))?
+        }
+        Some(_) | None => return Err(missing(program::XDP_WHOLE)),
+    };
+    let stages = programs.map_mut(map::STAGES).ok_or_else(|| missing(map::STAGES))?;
+    let mut stages = ProgramArray::try_from(stages).map_err(|error| wrong(&error))?;
+    stages.set(map::WHOLE, &whole, 0).map_err(|error| wrong(&error))
 }
 
 fn xdp(programs: &mut Ebpf) -> Result<&mut Xdp, Failure> {

@@ -1,14 +1,15 @@
 //! The loaded object: the only file that knows the maps by name.
 
-use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
-    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, map, program,
-    refusal_index,
+    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, ident_block,
+    map, program, refusal_key,
 };
 use nix::libc;
 
+use super::generation::Generation;
 use super::lists::Prefixes;
 use super::{Counters, Pins, failed};
 use crate::failure::{Failure, FailureKind};
@@ -44,7 +45,8 @@ pub struct Kernel {
     peers: HashMap<MapData, PeerKey, u32>,
     ports: HashMap<MapData, u32, Port>,
     traffic: PerCpuArray<MapData, Traffic>,
-    refusals: PerCpuArray<MapData, u64>,
+    refusals: PerCpuHashMap<MapData, u32, u64>,
+    pub(super) generation: Generation,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
     pub(super) allowed: LpmTrie<MapData, AllowedInner, u32>,
     /// What is in `allowed`, by tunnel.
@@ -81,6 +83,9 @@ impl Kernel {
                 .ok_or_else(|| Failure::new(FailureKind::Failed, format!("the BPF object has no map {name}")))
         };
         let wrong = |error: MapError| failed("opening a map", &error);
+        let generation = Generation::new(take(map::GENERATION)?.try_into().map_err(wrong)?);
+        generation.follow()?;
+        generation.raise();
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         Ok(Self {
             tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,
@@ -88,6 +93,7 @@ impl Kernel {
             ports: take(map::PORTS)?.try_into().map_err(wrong)?,
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
             refusals: take(map::REFUSALS)?.try_into().map_err(wrong)?,
+            generation,
             addresses: take(map::ADDRESSES)?.try_into().map_err(wrong)?,
             prefixes: Prefixes::read(&allowed),
             allowed,
@@ -97,13 +103,20 @@ impl Kernel {
         })
     }
 
+    /// After a write to a map: the programs forget what they decided before.
+    pub(super) fn wrote(&self, name: &str, result: Result<(), MapError>) -> Result<(), Failure> {
+        self.generation.raise();
+        result.map_err(|error| failed(format!("writing map {name}"), &error))
+    }
+
     /// Writes a tunnel's entry.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
     pub fn set_tunnel(&mut self, entry: &TunnelEntry) -> Result<(), Failure> {
-        self.tunnels.set(entry.id(), entry, 0).map_err(|error| failed("writing map TUNNELS", &error))
+        let result = self.tunnels.set(entry.id(), entry, 0);
+        self.wrote(map::TUNNELS, result)
     }
 
     /// Takes a tunnel's entry out of use.
@@ -113,7 +126,8 @@ impl Kernel {
     /// The kernel refuses.
     pub fn clear_tunnel(&mut self, id: u32) -> Result<(), Failure> {
         let empty: TunnelEntry = bytemuck::Zeroable::zeroed();
-        self.tunnels.set(id, empty, 0).map_err(|error| failed("writing map TUNNELS", &error))
+        let result = self.tunnels.set(id, empty, 0);
+        self.wrote(map::TUNNELS, result)
     }
 
     /// The entry of an ID that is in use.
@@ -128,7 +142,8 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn set_peer(&mut self, peer: &PeerKey, id: u32) -> Result<(), Failure> {
-        self.peers.insert(peer, id, 0).map_err(|error| failed("writing map PEERS", &error))
+        let result = self.peers.insert(peer, id, 0);
+        self.wrote(map::PEERS, result)
     }
 
     /// Accepts a peer no longer.
@@ -137,7 +152,8 @@ impl Kernel {
     ///
     /// The kernel refuses; that there was none is no error.
     pub fn clear_peer(&mut self, peer: &PeerKey) -> Result<(), Failure> {
-        gone(self.peers.remove(peer)).map_err(|error| failed("writing map PEERS", &error))
+        let result = gone(self.peers.remove(peer));
+        self.wrote(map::PEERS, result)
     }
 
     /// The ID of the tunnel that a peer is accepted for.
@@ -158,7 +174,8 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn set_port(&mut self, ifindex: u32, port: &Port) -> Result<(), Failure> {
-        self.ports.insert(ifindex, port, 0).map_err(|error| failed("writing map PORTS", &error))
+        let result = self.ports.insert(ifindex, port, 0);
+        self.wrote(map::PORTS, result)
     }
 
     /// Takes an interface's role away.
@@ -167,7 +184,8 @@ impl Kernel {
     ///
     /// The kernel refuses; that it had none is no error.
     pub fn clear_port(&mut self, ifindex: u32) -> Result<(), Failure> {
-        gone(self.ports.remove(&ifindex)).map_err(|error| failed("writing map PORTS", &error))
+        let result = gone(self.ports.remove(&ifindex));
+        self.wrote(map::PORTS, result)
     }
 
     /// All interfaces with a role.
@@ -201,11 +219,11 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn refused(&self, id: u32, tier: Tier, reason: Reason) -> Result<u64, Failure> {
-        let per_cpu = self
-            .refusals
-            .get(&refusal_index(id, tier, reason), 0)
-            .map_err(|error| failed("reading map REFUSALS", &error))?;
-        Ok(per_cpu.iter().sum())
+        match self.refusals.get(&refusal_key(id, tier, reason), 0) {
+            Ok(per_cpu) => Ok(per_cpu.iter().sum()),
+            Err(MapError::KeyNotFound) => Ok(0),
+            Err(error) => Err(failed("reading map REFUSALS", &error)),
+        }
     }
 
     /// Sets a tunnel's counters to zero, for the next tunnel with this ID.
@@ -216,14 +234,20 @@ impl Kernel {
     pub fn clear_counters(&mut self, id: u32) -> Result<(), Failure> {
         let cpus =
             nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
-        let wrong = |error: std::io::Error| Failure::io("clearing counters", &error);
-        let traffic = PerCpuValues::try_from(vec![Traffic::default(); cpus]).map_err(wrong)?;
+        let block = ident_block(u32::try_from(cpus).unwrap_or(u32::MAX));
+        // Each CPU begins with its own block of identifications.
+        let traffic = (0..cpus).map(|cpu| {
+            let ident = u32::try_from(cpu).unwrap_or(0).wrapping_mul(block) & 0xffff;
+            Traffic { ident, ..Traffic::default() }
+        });
+        let traffic = PerCpuValues::try_from(traffic.collect::<Vec<_>>())
+            .map_err(|error| Failure::io("clearing counters", &error))?;
         self.traffic.set(id, traffic, 0).map_err(|error| failed("writing map TRAFFIC", &error))?;
-        for refused in self.counters(id)?.refused {
-            let none = PerCpuValues::try_from(vec![0_u64; cpus]).map_err(wrong)?;
-            self.refusals
-                .set(refusal_index(id, refused.tier, refused.reason), none, 0)
-                .map_err(|error| failed("writing map REFUSALS", &error))?;
+        for tier in Tier::ALL {
+            for reason in Reason::ALL {
+                gone(self.refusals.remove(&refusal_key(id, tier, reason)))
+                    .map_err(|error| failed("writing map REFUSALS", &error))?;
+            }
         }
         Ok(())
     }
@@ -232,7 +256,7 @@ impl Kernel {
 /// Loads the object on the pinned maps, and its programs into the kernel.
 fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     let cpus = nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
-    let ident_block = 65_536 / u32::try_from(cpus).unwrap_or(1).clamp(1, 65_536);
+    let ident_block = ident_block(u32::try_from(cpus).unwrap_or(u32::MAX));
     let mut loader = EbpfLoader::new();
     loader.override_global("IDENT_BLOCK", &ident_block, true);
     for name in map::PINNED {
@@ -242,6 +266,7 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     for name in program::ALL {
         super::attach::load(&mut programs, name)?;
     }
+    super::attach::join(&mut programs)?;
     Ok(programs)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aya::maps::MapData;
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use ipip_common::abi::{AllowedInner, LabelEntry, OwnAddress};
+use ipip_common::abi::{AllowedInner, LabelEntry, OwnAddress, map};
 
 use super::kernel::gone;
 use super::{Kernel, failed};
@@ -32,7 +32,8 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn set_address(&mut self, address: OwnAddress) -> Result<(), Failure> {
-        self.addresses.insert(address, 1, 0).map_err(|error| failed("writing map ADDRESSES", &error))
+        let result = self.addresses.insert(address, 1, 0);
+        self.wrote(map::ADDRESSES, result)
     }
 
     /// Forgets an address that was this host's.
@@ -41,7 +42,8 @@ impl Kernel {
     ///
     /// The kernel refuses; that it was not noted is no error.
     pub fn clear_address(&mut self, address: OwnAddress) -> Result<(), Failure> {
-        gone(self.addresses.remove(&address)).map_err(|error| failed("writing map ADDRESSES", &error))
+        let result = gone(self.addresses.remove(&address));
+        self.wrote(map::ADDRESSES, result)
     }
 
     /// The addresses that are noted.
@@ -66,6 +68,7 @@ impl Kernel {
                 .map_err(|error| failed("writing map ALLOWED", &error))?;
             allowed.push((*prefix, *bits));
         }
+        self.generation.raise();
         Ok(())
     }
 
@@ -85,6 +88,7 @@ impl Kernel {
         if allowed.is_empty() {
             self.prefixes.0.remove(&id);
         }
+        self.generation.raise();
         Ok(())
     }
 
@@ -94,7 +98,8 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn set_label(&mut self, label: u32, entry: LabelEntry) -> Result<(), Failure> {
-        self.labels.insert(label, entry, 0).map_err(|error| failed("writing map LABELS", &error))
+        let result = self.labels.insert(label, entry, 0);
+        self.wrote(map::LABELS, result)
     }
 
     /// Leaves a label to the kernel's own routing.
@@ -103,7 +108,8 @@ impl Kernel {
     ///
     /// The kernel refuses; that it led nowhere is no error.
     pub fn clear_label(&mut self, label: u32) -> Result<(), Failure> {
-        gone(self.labels.remove(&label)).map_err(|error| failed("writing map LABELS", &error))
+        let result = gone(self.labels.remove(&label));
+        self.wrote(map::LABELS, result)
     }
 
     /// Where labels lead.

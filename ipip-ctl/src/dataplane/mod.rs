@@ -2,6 +2,7 @@
 
 mod attach;
 mod counters;
+mod generation;
 mod kernel;
 mod lists;
 mod pins;

@@ -2,8 +2,8 @@
 
 use aya::maps::MapData;
 use ipip_common::abi::{
-    AllowedInner, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_TUNNELS, OwnAddress,
-    PeerKey, Port, Traffic, TunnelEntry, map,
+    AllowedInner, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS,
+    OwnAddress, PeerKey, Port, Traffic, TunnelEntry, map,
 };
 
 use super::{Pins, failed};
@@ -16,6 +16,8 @@ pub(super) fn check(pins: &Pins) -> Result<(), Failure> {
         (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS * 3),
         (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
         (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
+        (map::REFUSALS, 4, 8, MAX_REFUSALS),
+        (map::GENERATION, 4, 4, 1),
         (map::ADDRESSES, size_of::<OwnAddress>(), 4, MAX_ADDRESSES),
         // The number of bits that count stands in front of the prefix.
         (map::ALLOWED, 4 + size_of::<AllowedInner>(), 4, MAX_ALLOWED),

@@ -4,4 +4,4 @@ mod tables;
 mod tc;
 mod xdp;
 
-pub(crate) use self::{tables::port, tc::TcEnv, xdp::XdpEnv};
+pub(crate) use self::{tc::TcEnv, xdp::XdpEnv};

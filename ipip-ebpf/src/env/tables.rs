@@ -1,10 +1,10 @@
 //! Lookups in the maps, and counting. The same for both tiers.
 
-use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_get_smp_processor_id};
+use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key, helpers::generated::bpf_jiffies64};
 use ipip_common::{
     abi::{
-        AllowedInner, Family, LabelEntry, MAX_TUNNELS, OwnAddress, PeerKey, Port, Reason, Tier, TunnelEntry,
-        refusal_index,
+        AllowedInner, Arrival, Course, Family, KnownFlow, LabelEntry, OwnAddress, PeerKey, Port, Reason,
+        Role, Tier, Traffic, TunnelEntry, refusal_key,
     },
     packet::{
         flow::{Flow, Ports},
@@ -70,24 +70,30 @@ pub(super) fn outer_flow(tunnel: &TunnelEntry, outer: &Outer) -> Flow {
 }
 
 #[inline(always)]
-pub(super) fn next_ident(segments: u32) -> u16 {
-    let Some(next) = maps::IDENTS.get_ptr_mut(0) else { return 0 };
-    let block = maps::IDENT_BLOCK.load();
-    // SAFETY: the element is this CPU's own, and a program is not interrupted by another on its CPU.
-    let used = unsafe { *next };
-    let start = if used.wrapping_add(segments) > block { 0 } else { used };
-    // SAFETY: as above.
-    unsafe { *next = start.wrapping_add(segments) };
-    // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    cpu.wrapping_mul(block).wrapping_add(start) as u16
+pub(super) fn next_ident(tunnel: &TunnelEntry, segments: u32) -> u16 {
+    let Some(traffic) = traffic(tunnel) else { return 0 };
+    traffic.take_idents(segments, maps::IDENT_BLOCK.load())
+}
+
+/// The tunnel's counters on this CPU.
+#[inline(always)]
+fn traffic<'a>(tunnel: &TunnelEntry) -> Option<&'a mut Traffic> {
+    // SAFETY: the element is this CPU's own, a program is not interrupted by another on its CPU, and each reference
+    // ends before the next one is made.
+    maps::TRAFFIC.get_ptr_mut(tunnel.id()).map(|traffic| unsafe { &mut *traffic })
+}
+
+#[inline(always)]
+pub(super) fn send_one(tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
+    let Some(traffic) = traffic(tunnel) else { return 0 };
+    traffic.xdp.sent_packets = traffic.xdp.sent_packets.wrapping_add(1);
+    traffic.xdp.sent_bytes = traffic.xdp.sent_bytes.wrapping_add(u64::from(bytes));
+    if needs_ident { traffic.take_idents(1, maps::IDENT_BLOCK.load()) } else { 0 }
 }
 
 #[inline(always)]
 pub(super) fn count_sent(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: u32) {
-    let Some(traffic) = maps::TRAFFIC.get_ptr_mut(tunnel.id() % MAX_TUNNELS) else { return };
-    // SAFETY: the element is this CPU's own.
-    let traffic = unsafe { &mut *traffic };
+    let Some(traffic) = traffic(tunnel) else { return };
     let share = if matches!(tier, Tier::Xdp) { &mut traffic.xdp } else { &mut traffic.tc };
     share.sent_packets = share.sent_packets.wrapping_add(u64::from(packets));
     share.sent_bytes = share.sent_bytes.wrapping_add(u64::from(bytes));
@@ -95,9 +101,8 @@ pub(super) fn count_sent(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: 
 
 #[inline(always)]
 pub(super) fn count_received(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: u32) {
-    let Some(traffic) = maps::TRAFFIC.get_ptr_mut(tunnel.id() % MAX_TUNNELS) else { return };
-    // SAFETY: the element is this CPU's own.
-    let traffic = unsafe { &mut *traffic };
+    let Some(traffic) = traffic(tunnel) else { return };
+    traffic.heard = now();
     let share = if matches!(tier, Tier::Xdp) { &mut traffic.xdp } else { &mut traffic.tc };
     share.received_packets = share.received_packets.wrapping_add(u64::from(packets));
     share.received_bytes = share.received_bytes.wrapping_add(u64::from(bytes));
@@ -105,8 +110,43 @@ pub(super) fn count_received(tunnel: &TunnelEntry, tier: Tier, packets: u32, byt
 
 #[inline(always)]
 pub(super) fn count_refused(tunnel: &TunnelEntry, tier: Tier, reason: Reason) {
-    if let Some(count) = maps::REFUSALS.get_ptr_mut(refusal_index(tunnel.id(), tier, reason)) {
+    let key = refusal_key(tunnel.id(), tier, reason);
+    if let Some(count) = maps::REFUSALS.get_ptr_mut(key) {
         // SAFETY: the element is this CPU's own.
         unsafe { *count = (*count).wrapping_add(1) };
+    } else {
+        // Where another CPU was faster, or there is no room: the first packet of its kind on this CPU goes uncounted.
+        let _ = maps::REFUSALS.insert(key, 1, u64::from(BPF_NOEXIST));
     }
+}
+
+/// The lower half of the kernel's `jiffies64`.
+#[inline(always)]
+pub(super) fn now() -> u32 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_jiffies64() as u32 }
+}
+
+/// What the daemon raises when anything changed.
+#[inline(always)]
+pub(super) fn generation() -> u32 {
+    maps::GENERATION.get(0).copied().unwrap_or(0)
+}
+
+/// What this CPU remembers of the flow of a packet that arrived like this.
+#[inline(always)]
+pub(super) fn recall<'a>(arrival: &Arrival, role: Role, flow: &Flow) -> Option<&'a KnownFlow> {
+    maps::FLOWS.get(KnownFlow::place(flow)).filter(|known| known.is_for(arrival, role, flow))
+}
+
+/// Remembers a flow. One that is foreign does not take the place of a tunnel's.
+#[inline(always)]
+pub(super) fn remember(arrival: &Arrival, role: Role, flow: &Flow, course: &Course) {
+    let Some(place) = maps::FLOWS.get_ptr_mut(KnownFlow::place(flow)) else { return };
+    // SAFETY: as for `traffic`.
+    let place = unsafe { &mut *place };
+    if course.tunnel == 0 && place.tunnel() != 0 && place.holds(arrival) {
+        return;
+    }
+    *place = KnownFlow::new(arrival, role, flow, course);
 }

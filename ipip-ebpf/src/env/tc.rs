@@ -50,6 +50,11 @@ impl Env for TcEnv {
     }
 
     #[inline(always)]
+    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
+        tunnel(id)
+    }
+
+    #[inline(always)]
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
         is_own(family, address)
     }
@@ -67,7 +72,7 @@ impl Env for TcEnv {
         let needs_neighbour = outer.protocol == PROTOCOL_MPLS;
         let ifindex = match answer.found {
             Found::Known if needs_neighbour && !is_tunnel(answer.ifindex) => {
-                return Ok(Hop::wire(answer.ifindex, answer.link));
+                return Ok(Hop::wire(answer.ifindex, answer.link, 0));
             }
             Found::Known | Found::Routed | Found::Disabled if needs_neighbour => {
                 return Err(Reason::NoNeighbour);
@@ -95,8 +100,8 @@ impl Env for TcEnv {
     }
 
     #[inline(always)]
-    fn next_ident(&self, segments: u32) -> u16 {
-        next_ident(segments)
+    fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
+        next_ident(tunnel, segments)
     }
 
     #[inline(always)]

@@ -3,28 +3,43 @@
 use core::ffi::c_void;
 
 use ipip_common::{
-    abi::{Family, PeerKey, Port, Reason, Tier, TunnelEntry},
+    abi::{Arrival, Course, Family, KnownFlow, PeerKey, Port, Reason, Role, Tier, TunnelEntry},
     env::Env,
     packet::{flow::Flow, outer::Outer},
     verdict::Hop,
 };
 
 use super::tables::{
-    count_received, count_refused, count_sent, is_allowed, is_own, is_tunnel, label, next_ident, outer_flow,
-    port, tunnel, tunnel_from,
+    count_received, count_refused, count_sent, generation, is_allowed, is_own, is_tunnel, label, next_ident,
+    now, outer_flow, port, recall, remember, send_one, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Answer, Found};
 
 /// Tier 1: stands in for the stack's forwarding.
 pub(crate) struct XdpEnv {
     ctx: *mut c_void,
-    ingress: u32,
+    arrival: Arrival,
 }
 
 impl XdpEnv {
     #[inline(always)]
-    pub(crate) fn new(ctx: *mut c_void, ingress: u32) -> Self {
-        Self { ctx, ingress }
+    pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: [u32; 2]) -> Self {
+        Self { ctx, arrival: Arrival { ifindex, address, generation: generation(), now: now() } }
+    }
+
+    /// Whether the frame is for the port that it arrived on, and that port is ours.
+    #[inline(always)]
+    pub(crate) fn is_for_port(&self) -> bool {
+        let Some(port) = port(self.arrival.ifindex) else { return false };
+        let [a, b, c, d, e, f] = port.mac();
+        let [first, second] = self.arrival.address;
+        first == u32::from_ne_bytes([a, b, c, d]) && second as u16 == u16::from_ne_bytes([e, f])
+    }
+
+    /// The interface that the frame arrived on.
+    #[inline(always)]
+    pub(crate) fn ingress(&self) -> u32 {
+        self.arrival.ifindex
     }
 
     /// The hop onto another port's wire, if that port takes redirected frames.
@@ -32,7 +47,7 @@ impl XdpEnv {
     fn wire(answer: &Answer) -> Result<Hop, Reason> {
         match answer.found {
             Found::Known => match port(answer.ifindex) {
-                Some(port) if port.is_fast() => Ok(Hop::wire(answer.ifindex, answer.link)),
+                Some(port) if port.is_fast() => Ok(Hop::wire(answer.ifindex, answer.link, answer.mtu)),
                 Some(_) | None => Err(Reason::SlowPort),
             },
             Found::Routed if is_tunnel(answer.ifindex) => Err(Reason::SlowPort),
@@ -54,7 +69,7 @@ impl Env for XdpEnv {
     #[inline(always)]
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry> {
         // SAFETY: the context is the one this program was started with.
-        let answer = unsafe { fib::route(self.ctx, self.ingress, flow, 0) };
+        let answer = unsafe { fib::route(self.ctx, self.arrival.ifindex, flow, 0) };
         if !answer.is_routed() {
             return None;
         }
@@ -70,7 +85,22 @@ impl Env for XdpEnv {
     fn tunnel_of_label(&self, number: u32) -> Option<(u32, &TunnelEntry)> {
         let entry = label(number)?;
         let tunnel = tunnel(entry.tunnel_id()?)?;
-        port(self.ingress)?.takes_labels().then(|| (entry.out(), tunnel))
+        port(self.arrival.ifindex)?.takes_labels().then(|| (entry.out(), tunnel))
+    }
+
+    #[inline(always)]
+    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
+        tunnel(id)
+    }
+
+    #[inline(always)]
+    fn recall(&self, role: Role, flow: &Flow) -> Option<&KnownFlow> {
+        recall(&self.arrival, role, flow)
+    }
+
+    #[inline(always)]
+    fn remember(&self, role: Role, flow: &Flow, course: &Course) {
+        remember(&self.arrival, role, flow, course);
     }
 
     #[inline(always)]
@@ -114,8 +144,13 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn next_ident(&self, segments: u32) -> u16 {
-        next_ident(segments)
+    fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
+        next_ident(tunnel, segments)
+    }
+
+    #[inline(always)]
+    fn send_one(&self, tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
+        send_one(tunnel, needs_ident, bytes)
     }
 
     #[inline(always)]

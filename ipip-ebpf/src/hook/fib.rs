@@ -46,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) ifindex: u32,
     /// Ethernet addresses, where the neighbour is known.
     pub(crate) link: Link,
+    /// The route's MTU, bytes, where the kernel's own check of it was passed.
+    pub(crate) mtu: u32,
 }
 
 impl Answer {
@@ -80,6 +82,12 @@ impl Request {
     #[inline(always)]
     fn ifindex(&self) -> u32 {
         self.0[1] as u32
+    }
+
+    /// The MTU that the kernel writes where the length was.
+    #[inline(always)]
+    fn mtu(&self) -> u32 {
+        (self.0[0] >> 48) as u32
     }
 
     /// The addresses of the neighbour, bytes 58 to 63, and of the interface itself, bytes 52 to 57.
@@ -119,7 +127,7 @@ unsafe fn ask(ctx: *mut c_void, mut request: Request, flags: u32) -> Answer {
         Ok(BPF_FIB_LKUP_RET_FWD_DISABLED) => Found::Disabled,
         Ok(_) | Err(_) => Found::None,
     };
-    Answer { found, ifindex: request.ifindex(), link: request.link() }
+    Answer { found, ifindex: request.ifindex(), link: request.link(), mtu: request.mtu() }
 }
 
 /// The route of a packet that arrived on `ifindex`. `length`: total length for the check against the route's

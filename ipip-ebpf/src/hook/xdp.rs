@@ -16,7 +16,7 @@ use ipip_common::{
 };
 
 use super::memory::Memory;
-use crate::env::{self, XdpEnv};
+use crate::env::XdpEnv;
 
 /// The packet goes on to the host's stack as it is.
 pub(crate) const PASS: u32 = xdp_action::XDP_PASS;
@@ -27,26 +27,25 @@ const ETHERNET: usize = 14;
 
 pub(crate) struct XdpFrame {
     ctx: *mut xdp_md,
+    /// All of it that is directly readable.
+    link: Memory,
 }
 
-/// The frame and its world, if it is a unicast frame for the port it arrived on. Anything else (broadcast, a
-/// bridged neighbour's, what a promiscuous port overhears) is the stack's.
+/// The frame and its world. Whether the frame is for the port at all is still to be asked.
 #[inline(always)]
 pub(crate) fn start(ctx: &XdpContext) -> Option<(XdpFrame, XdpEnv)> {
-    let frame = XdpFrame { ctx: ctx.as_ptr().cast() };
-    let ingress = ctx.ingress_ifindex() as u32;
-    let [a, b, c, d, e, f] = env::port(ingress)?.mac();
-    let link = frame.link();
-    let is_for_port = link.read::<u32>(0)? == u32::from_ne_bytes([a, b, c, d])
-        && link.read::<u16>(4)? == u16::from_ne_bytes([e, f]);
-    is_for_port.then(|| (frame, XdpEnv::new(ctx.as_ptr().cast(), ingress)))
+    let frame = XdpFrame::new(ctx.as_ptr().cast());
+    let address = frame.link.read(0)?;
+    Some((frame, XdpEnv::new(ctx.as_ptr().cast(), ctx.ingress_ifindex() as u32, address)))
 }
 
 /// Carries out a verdict.
 #[inline(always)]
-pub(crate) fn finish(verdict: Verdict) -> u32 {
+pub(crate) fn finish(verdict: Verdict, env: &XdpEnv) -> u32 {
     match verdict {
         Verdict::Foreign | Verdict::Pass(_) => PASS,
+        // Back where it came from: the driver has the frame already.
+        Verdict::Forward(hop) if hop.way == Way::Wire && hop.ifindex == env.ingress() => xdp_action::XDP_TX,
         // SAFETY: the helper takes plain numbers.
         Verdict::Forward(hop) if hop.way == Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as u32 },
         Verdict::Drop(_) | Verdict::Forward(_) => xdp_action::XDP_DROP,
@@ -54,34 +53,46 @@ pub(crate) fn finish(verdict: Verdict) -> u32 {
 }
 
 impl XdpFrame {
+    #[inline(always)]
+    fn new(ctx: *mut xdp_md) -> Self {
+        Self { ctx, link: Self::look(ctx) }
+    }
+
     /// The frame from its Ethernet header on.
     #[inline(always)]
-    fn link(&self) -> Memory {
+    fn look(ctx: *mut xdp_md) -> Memory {
         const DATA: usize = offset_of!(xdp_md, data);
         const END: usize = offset_of!(xdp_md, data_end);
-        // SAFETY: the context is valid for the program's whole run. Read anew each time, because moving the
-        // head or tail moves both ends.
-        unsafe { Memory::between::<_, DATA, END>(self.ctx) }
+        // SAFETY: the context is valid for the program's whole run.
+        unsafe { Memory::between::<_, DATA, END>(ctx) }
     }
 
     /// The frame from its network header on.
     #[inline(always)]
     fn network(&self) -> Memory {
-        let link = self.link();
-        Memory { start: link.start + ETHERNET, end: link.end }
+        Memory { start: self.link.start + ETHERNET, end: self.link.end }
+    }
+
+    /// Bytes of it that are directly readable, without the Ethernet header.
+    #[inline(always)]
+    fn linear(&self) -> u32 {
+        (self.link.end.wrapping_sub(self.link.start) as u32).wrapping_sub(ETHERNET as u32)
     }
 
     #[inline(always)]
     fn move_head(&mut self, by: i32) -> Result<(), Reason> {
         // SAFETY: the context is valid.
-        if unsafe { bpf_xdp_adjust_head(self.ctx, by) } == 0 { Ok(()) } else { Err(Reason::NoRoom) }
+        let code = unsafe { bpf_xdp_adjust_head(self.ctx, by) };
+        // Moving the head or tail moves both ends.
+        self.link = Self::look(self.ctx);
+        if code == 0 { Ok(()) } else { Err(Reason::NoRoom) }
     }
 }
 
 impl Frame for XdpFrame {
     #[inline(always)]
     fn ethertype(&self) -> u16 {
-        self.link().read::<u16>(12).map_or(0, u16::from_be)
+        self.link.read::<u16>(12).map_or(0, u16::from_be)
     }
 
     #[inline(always)]
@@ -89,6 +100,11 @@ impl Frame for XdpFrame {
         // SAFETY: the context is valid.
         let all = unsafe { bpf_xdp_get_buff_len(self.ctx) };
         (all as u32).wrapping_sub(ETHERNET as u32)
+    }
+
+    #[inline(always)]
+    fn holds(&self, bytes: u32) -> bool {
+        bytes <= self.linear() || bytes <= self.length()
     }
 
     #[inline(always)]
@@ -132,12 +148,18 @@ impl Frame for XdpFrame {
 
     #[inline(always)]
     fn trim(&mut self, length: u32) -> Result<(), Reason> {
+        // Padding fills up frames of 60 bytes: a packet that ends where the readable part ends is not followed by a
+        // further part that holds nothing else.
+        if self.linear() == length {
+            return Ok(());
+        }
         let padding = self.length().wrapping_sub(length);
         if padding == 0 {
             return Ok(());
         }
         // SAFETY: the context is valid.
         let code = unsafe { bpf_xdp_adjust_tail(self.ctx, (padding as i32).wrapping_neg()) };
+        self.link = Self::look(self.ctx);
         if code == 0 { Ok(()) } else { Err(Reason::Torn) }
     }
 
@@ -156,8 +178,7 @@ impl Frame for XdpFrame {
         if hop.way != Way::Wire {
             return None;
         }
-        let link = self.link();
-        link.put_words(0, hop.link.words())?;
-        link.write(12, ethertype.to_be())
+        self.link.put_words(0, hop.link.words())?;
+        self.link.write(12, ethertype.to_be())
     }
 }

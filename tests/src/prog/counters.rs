@@ -1,8 +1,8 @@
 //! What the programs counted for the world's tunnel.
 
 use aya::Ebpf;
-use aya::maps::PerCpuArray;
-use ipip_common::abi::{Reason, Tier, TierTraffic, Traffic, map, refusal_index};
+use aya::maps::{MapError, PerCpuArray, PerCpuHashMap};
+use ipip_common::abi::{Reason, Tier, TierTraffic, Traffic, map, refusal_key};
 
 use super::{TUNNEL, open};
 use crate::outcome::Outcome;
@@ -19,9 +19,11 @@ impl Counters {
         let mut traffic = Traffic::default();
         let all = open(programs, map::TRAFFIC, PerCpuArray::<_, Traffic>::try_from).get(&TUNNEL, 0).unwrap();
         all.iter().for_each(|share| traffic.add(share));
-        let refusals: PerCpuArray<_, u64> = open(programs, map::REFUSALS, PerCpuArray::try_from);
-        let count = |tier, reason| {
-            refusals.get(&refusal_index(TUNNEL, tier, reason), 0).unwrap().iter().copied().sum::<u64>()
+        let refusals: PerCpuHashMap<_, u32, u64> = open(programs, map::REFUSALS, PerCpuHashMap::try_from);
+        let count = |tier, reason| match refusals.get(&refusal_key(TUNNEL, tier, reason), 0) {
+            Ok(counts) => counts.iter().copied().sum::<u64>(),
+            Err(MapError::KeyNotFound) => 0,
+            Err(error) => panic!("map {}: {error}", map::REFUSALS),
         };
         let rows = Tier::ALL.into_iter().flat_map(|tier| Reason::ALL.map(|reason| (tier, reason)));
         let refusals = rows.map(|(tier, reason)| (tier, reason, count(tier, reason))).collect();

@@ -6,7 +6,7 @@ mod tables;
 
 use std::path::Path;
 
-use aya::maps::{HashMap, Map};
+use aya::maps::{HashMap, Map, ProgramArray};
 use aya::programs::{
     ProgramError, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp, xdp::XdpMode,
 };
@@ -72,6 +72,11 @@ impl World {
             .override_global("TUNNEL_LINK_HEADER", &14_u32, true)
             .load_file(object)
             .unwrap_or_else(|error| panic!("loading {}: {error:?}", object.display()));
+        let whole: &mut Xdp = programs.program_mut(program::XDP_WHOLE).unwrap().try_into().unwrap();
+        whole.load().expect("loading xdp_whole");
+        let whole = whole.fd().unwrap().try_clone().unwrap();
+        let mut stages = open(&mut programs, map::STAGES, ProgramArray::try_from);
+        stages.set(map::WHOLE, &whole, 0).unwrap();
         let xdp: &mut Xdp = programs.program_mut(program::XDP_PORT).unwrap().try_into().unwrap();
         xdp.load().expect("loading xdp_port");
         // A veth interface has the receive queue that the test run names only while a program is attached.
@@ -125,6 +130,11 @@ impl World {
         Ok((fate, bytes))
     }
 
+    /// Makes the programs forget what they know of flows.
+    pub fn forget_flows(&mut self) {
+        self.installed.forget_flows(&mut self.programs);
+    }
+
     /// What has been counted.
     pub fn counters(&mut self) -> Counters {
         Counters::read(&mut self.programs)
@@ -175,7 +185,8 @@ fn fate(tier: Tier, verdict: i32) -> Option<Fate> {
     match (tier, verdict) {
         (Tier::Xdp, 2) | (Tier::Tc, -1) => Some(Fate::Passed),
         (Tier::Xdp, 1) | (Tier::Tc, 2) => Some(Fate::Dropped),
-        (Tier::Xdp, 4) | (Tier::Tc, 7) => Some(Fate::Carried),
+        // XDP_TX, XDP_REDIRECT, TC_ACT_REDIRECT.
+        (Tier::Xdp, 3 | 4) | (Tier::Tc, 7) => Some(Fate::Carried),
         _ => None,
     }
 }

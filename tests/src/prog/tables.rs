@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aya::Ebpf;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
-use ipip_common::abi::{AllowedInner, Carried, LabelEntry, OwnAddress, PeerKey, TunnelEntry, map};
+use ipip_common::abi::{AllowedInner, Carried, LabelEntry, OwnAddress, PeerKey, Traffic, TunnelEntry, map};
 
 use super::{TUNNEL, open};
 use crate::tunnel::{LabelRoute, Tunnel};
@@ -15,6 +15,7 @@ use crate::tunnel::{LabelRoute, Tunnel};
 pub(super) struct Installed {
     tunnel: Option<Tunnel>,
     ident: Option<u16>,
+    generation: u32,
 }
 
 impl Installed {
@@ -44,6 +45,13 @@ impl Installed {
         if allowed != tunnel.allowed {
             allow(programs, &allowed, &tunnel.allowed);
         }
+        self.forget_flows(programs);
+    }
+
+    /// Makes the programs forget what they know of flows, as the daemon does after each change.
+    pub(super) fn forget_flows(&mut self, programs: &mut Ebpf) {
+        self.generation += 1;
+        open(programs, map::GENERATION, Array::<_, u32>::try_from).set(0, self.generation, 0).unwrap();
     }
 
     /// The next identification may have been used.
@@ -56,9 +64,10 @@ impl Installed {
         if self.ident == Some(ident) {
             return;
         }
-        let processors = aya::util::nr_cpus().expect("counting processors");
-        let idents = PerCpuValues::try_from(vec![u32::from(ident); processors]).unwrap();
-        open(programs, map::IDENTS, PerCpuArray::<_, u32>::try_from).set(0, idents, 0).unwrap();
+        let mut traffic: PerCpuArray<_, Traffic> = open(programs, map::TRAFFIC, PerCpuArray::try_from);
+        let now = traffic.get(&TUNNEL, 0).unwrap();
+        let with = now.iter().map(|share| Traffic { ident: u32::from(ident), ..*share });
+        traffic.set(TUNNEL, PerCpuValues::try_from(with.collect::<Vec<_>>()).unwrap(), 0).unwrap();
         self.ident = Some(ident);
     }
 }

@@ -1,0 +1,103 @@
+//! The generation of all that the programs remember of flows: raised on every change, by whoever notices it first.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use aya::maps::{Array, MapData};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+};
+
+use super::failed;
+use crate::failure::Failure;
+
+/// What routes and neighbours depend on, by the kernel's numbers of its multicast groups (`linux/rtnetlink.h`).
+const GROUPS: [libc::c_uint; 13] = [
+    libc::RTNLGRP_LINK,
+    libc::RTNLGRP_NEIGH,
+    libc::RTNLGRP_IPV4_IFADDR,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_IPV4_RULE,
+    libc::RTNLGRP_IPV6_IFADDR,
+    libc::RTNLGRP_IPV6_ROUTE,
+    libc::RTNLGRP_IPV6_RULE,
+    libc::RTNLGRP_IPV4_NETCONF,
+    libc::RTNLGRP_IPV6_NETCONF,
+    libc::RTNLGRP_MPLS_ROUTE,
+    libc::RTNLGRP_MPLS_NETCONF,
+    RTNLGRP_NEXTHOP,
+];
+/// Nexthop objects (Linux 5.3).
+const RTNLGRP_NEXTHOP: libc::c_uint = 32;
+
+/// A handle on the map `GENERATION`.
+#[derive(Clone)]
+pub(super) struct Generation(Arc<Mutex<State>>);
+
+struct State {
+    map: Array<MapData, u32>,
+    now: u32,
+}
+
+impl Generation {
+    /// Goes on where an earlier daemon stopped.
+    pub(super) fn new(map: Array<MapData, u32>) -> Self {
+        let now = map.get(&0, 0).unwrap_or(0);
+        Self(Arc::new(Mutex::new(State { map, now })))
+    }
+
+    /// Makes the programs forget what they know of flows.
+    pub(super) fn raise(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.now = state.now.wrapping_add(1);
+        let now = state.now;
+        if let Err(error) = state.map.set(0, now, 0) {
+            log::error!("writing map GENERATION: {error}");
+        }
+    }
+
+    /// Raises it on every word from the kernel about links, addresses, routes, rules and neighbours, on a thread of its
+    /// own: what the daemon does with such a word may take its time, a packet to a next hop that is gone may not.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses the socket.
+    pub(super) fn follow(&self) -> Result<(), Failure> {
+        let listener = listener().map_err(|error| failed("listening for changes of routes", &error))?;
+        let generation = self.clone();
+        thread::Builder::new()
+            .name("generation".to_owned())
+            .spawn(move || {
+                let mut buffer = [0; 4096];
+                loop {
+                    // Nobody reads what it says: a message that is cut short, or lost for lack of room (ENOBUFS), says as
+                    // much as a whole one.
+                    match recv(listener.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                        Ok(_) | Err(Errno::ENOBUFS) => generation.raise(),
+                        Err(Errno::EINTR) => {}
+                        Err(error) => {
+                            log::error!("listening for changes of routes: {error}");
+                            return;
+                        }
+                    }
+                }
+            })
+            .map(drop)
+            .map_err(|error| Failure::io("starting a thread", &error))
+    }
+}
+
+fn listener() -> nix::Result<OwnedFd> {
+    let listener = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        Some(SockProtocol::NetlinkRoute),
+    )?;
+    let groups = GROUPS.into_iter().fold(0, |mask, group| mask | 1 << (group - 1));
+    bind(listener.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+    Ok(listener)
+}
