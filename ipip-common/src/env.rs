@@ -1,7 +1,7 @@
 //! What a path function asks of the world around it.
 
 use crate::{
-    abi::{Course, Family, KnownFlow, PeerKey, Reason, Role, TunnelEntry},
+    abi::{Course, Family, KnownFlow, PeerKey, Reason, Traffic, TunnelEntry},
     packet::{flow::Flow, outer::Outer},
     verdict::Hop,
 };
@@ -18,15 +18,8 @@ pub trait Env {
     fn tunnel_of_label(&self, label: u32) -> Option<(u32, &TunnelEntry)>;
     /// The enabled tunnel that accepts this outer packet. `None`: none, a foreign packet.
     fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry>;
-    /// The tunnel with this ID.
-    fn tunnel(&self, id: u32) -> Option<&TunnelEntry>;
-    /// What was decided about the flow, if that still holds for the packet at hand. A tier that remembers nothing keeps
-    /// this one.
-    fn recall(&self, _role: Role, _flow: &Flow) -> Option<&KnownFlow> {
-        None
-    }
-    /// Remembers what was decided about the flow of the packet at hand.
-    fn remember(&self, _role: Role, _flow: &Flow, _course: &Course) {}
+    /// Remembers what was decided about the flow of the packet at hand, in a tier that remembers.
+    fn remember(&self, _flow: &Flow, _course: &Course<'_>) {}
     /// Whether the address is one of this host.
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool;
     /// Whether the tunnel's `allowed-inner` prefixes hold the address.
@@ -48,16 +41,26 @@ pub trait Env {
     fn route_label(&self, tunnel: &TunnelEntry, label: u32, length: u32) -> Result<(u32, Hop), Reason>;
     /// An IPv4 identification of the tunnel that is free for this packet and its `segments - 1` successors.
     fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16;
-    /// Counts an encapsulated packet, and gives it an identification of the tunnel where `needs_ident`: what
-    /// [`Env::next_ident`] and [`Env::count_sent`] do, with one look at the tunnel's counters.
-    fn send_one(&self, tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
-        self.count_sent(tunnel, 1, bytes);
-        if needs_ident { self.next_ident(tunnel, 1) } else { 0 }
-    }
     /// Counts an encapsulated packet.
     fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32);
     /// Counts a decapsulated packet.
     fn count_received(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32);
     /// Counts a refused packet, or a note about a carried one.
     fn count_refused(&self, tunnel: &TunnelEntry, reason: Reason);
+}
+
+/// What [`crate::path::known`] asks of a tier that remembers flows.
+pub trait Memory {
+    /// The flow that stands at this place of the table, whichever it is.
+    fn known(&self, place: u32) -> Option<&KnownFlow>;
+    /// The present epoch (see [`crate::abi::epoch`]).
+    fn epoch(&self) -> u32;
+    /// Now, in the kernel's jiffies.
+    fn now(&self) -> u32;
+    /// The interface that the packet arrived on.
+    fn ifindex(&self) -> u32;
+    /// Identifications of a CPU (see [`crate::abi::ident_block`]).
+    fn ident_block(&self) -> u32;
+    /// Changes a tunnel's counters on this CPU. `None`: there are none.
+    fn with_traffic<R>(&self, tunnel: u32, change: impl FnOnce(&mut Traffic) -> R) -> Option<R>;
 }

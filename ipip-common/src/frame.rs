@@ -15,11 +15,6 @@ pub trait Frame {
     fn ethertype(&self) -> u16;
     /// Bytes from the network header to the end, link padding included.
     fn length(&self) -> u32;
-    /// Whether there are `bytes` from the network header on.
-    #[inline(always)]
-    fn holds(&self, bytes: u32) -> bool {
-        bytes <= self.length()
-    }
     /// How many packets leave in the end: more than one for a segmentation-offload packet.
     fn segments(&self) -> u32;
     /// Makes the first `bytes` readable if the packet has them.
@@ -58,4 +53,31 @@ pub trait Frame {
     fn pull_front(&mut self, bytes: u32, family: Family, inner: Carried) -> Result<(), Reason>;
     /// Writes the link header for `hop`.
     fn put_link(&mut self, hop: &Hop, ethertype: u16) -> Option<()>;
+}
+
+/// A frame with its Ethernet header, in the bytes as they stand in memory. Offsets count from the Ethernet header.
+///
+/// One look at the end covers many bytes: reads and writes may only follow a [`Raw::has`] that covers them. On the host
+/// anything else panics; in the kernel, the verifier does not let such a program in.
+pub trait Raw: Frame {
+    /// Whether the first `bytes` bytes can be read and written.
+    fn has(&self, bytes: usize) -> bool;
+    /// Bytes that can be read directly: all of the frame, unless its driver keeps the rest elsewhere.
+    fn linear(&self) -> u32;
+    /// Reads a byte.
+    fn get8(&self, at: usize) -> u8;
+    /// Reads two bytes.
+    fn get16(&self, at: usize) -> u16;
+    /// Reads four bytes.
+    fn get32(&self, at: usize) -> u32;
+    /// Reads eight bytes.
+    fn get64(&self, at: usize) -> u64;
+    /// Writes a byte.
+    fn put8(&mut self, at: usize, value: u8);
+    /// Writes two bytes.
+    fn put16(&mut self, at: usize, value: u16);
+    /// Writes four bytes.
+    fn put32(&mut self, at: usize, value: u32);
+    /// Writes eight bytes.
+    fn put64(&mut self, at: usize, value: u64);
 }

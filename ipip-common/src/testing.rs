@@ -6,17 +6,21 @@
 )]
 
 use core::cell::{Cell, RefCell};
-use std::{boxed::Box, vec::Vec};
+use std::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
     abi::{
-        Arrival, Carried, Course, Family, KnownFlow, LabelEntry, PeerKey, Reason, Role, Tier, TierTraffic,
-        TunnelEntry,
+        Arrival, Carried, Course, Family, KnownFlow, LabelEntry, PeerKey, Reason, Tier, TierTraffic, Traffic,
+        TunnelEntry, place_of,
     },
-    env::Env,
-    frame::Frame,
+    env::{Env, Memory},
+    frame::{Frame, Raw},
     packet::{checksum, flow::Flow, outer::Outer},
-    path::{decap::decap, encap::encap, known},
+    path::{
+        decap::decap,
+        encap::encap,
+        known::{self, Known},
+    },
     verdict::{Hop, Link, Verdict, Way},
 };
 
@@ -128,13 +132,58 @@ impl Frame for VecFrame {
 }
 
 /// What tier 1 does with a frame, as its program does it: what is known first, then the whole paths.
-pub fn port(frame: &mut VecFrame, env: &impl Env) -> Verdict {
-    if let Some(verdict) = known::carry(frame, env) {
-        return verdict;
+pub fn port(frame: &mut VecFrame, env: &(impl Env + Memory)) -> Verdict {
+    match known::carry(frame, env) {
+        Known::Unknown | Known::NoRoom => {}
+        Known::Foreign => return Verdict::Foreign,
+        Known::Carried(ifindex) => return Verdict::Forward(Hop::wire(ifindex, Link::new([0; 6], [0; 6]), 0)),
+        Known::Torn => return Verdict::Drop(Reason::Torn),
     }
     match decap(frame, env) {
         Verdict::Foreign => encap(frame, env),
         verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
+    }
+}
+
+impl Raw for VecFrame {
+    fn has(&self, bytes: usize) -> bool {
+        bytes <= self.bytes.len()
+    }
+
+    fn linear(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn get8(&self, at: usize) -> u8 {
+        self.bytes[at]
+    }
+
+    fn get16(&self, at: usize) -> u16 {
+        u16::from_ne_bytes(self.bytes[at..at + 2].try_into().unwrap_or_default())
+    }
+
+    fn get32(&self, at: usize) -> u32 {
+        u32::from_ne_bytes(self.bytes[at..at + 4].try_into().unwrap_or_default())
+    }
+
+    fn get64(&self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.bytes[at..at + 8].try_into().unwrap_or_default())
+    }
+
+    fn put8(&mut self, at: usize, value: u8) {
+        self.bytes[at] = value;
+    }
+
+    fn put16(&mut self, at: usize, value: u16) {
+        self.bytes[at..at + 2].copy_from_slice(&value.to_ne_bytes());
+    }
+
+    fn put32(&mut self, at: usize, value: u32) {
+        self.bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+
+    fn put64(&mut self, at: usize, value: u64) {
+        self.bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
     }
 }
 
@@ -164,11 +213,15 @@ pub struct TableEnv {
     /// Where labels lead.
     pub labels: Vec<(u32, LabelEntry)>,
     /// What is remembered of flows. A test's few entries are never given back.
-    pub known: RefCell<Vec<&'static KnownFlow>>,
+    pub known: RefCell<BTreeMap<u32, &'static KnownFlow>>,
+    /// The first eight bytes of the frame at hand.
+    pub address: Cell<u64>,
 }
 
 /// Where every packet of the world comes in.
-const ARRIVAL: Arrival = Arrival { ifindex: 1, address: [2, 3], generation: 4, now: 5 };
+const INGRESS: u32 = 77;
+/// The world's only epoch.
+const EPOCH: u32 = 4;
 
 impl TableEnv {
     /// A world in which all packets go where the tier would send them.
@@ -194,6 +247,7 @@ impl TableEnv {
             allowed: Vec::new(),
             labels: Vec::new(),
             known: RefCell::default(),
+            address: Cell::new(0),
         }
     }
 }
@@ -233,17 +287,12 @@ impl Env for TableEnv {
         (is_mine && flags.enabled).then_some(&self.tunnel)
     }
 
-    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
-        (self.tunnel.id() == id && self.tunnel.flags().enabled).then_some(&self.tunnel)
-    }
-
-    fn recall(&self, role: Role, flow: &Flow) -> Option<&KnownFlow> {
-        self.known.borrow().iter().find(|known| known.is_for(&ARRIVAL, role, flow)).copied()
-    }
-
-    fn remember(&self, role: Role, flow: &Flow, course: &Course) {
+    fn remember(&self, flow: &Flow, course: &Course<'_>) {
         if self.tier == Tier::Xdp {
-            self.known.borrow_mut().push(Box::leak(Box::new(KnownFlow::new(&ARRIVAL, role, flow, course))));
+            let arrival = Arrival { ifindex: INGRESS, address: self.address.get(), epoch: EPOCH };
+            let mut known: KnownFlow = bytemuck::Zeroable::zeroed();
+            known.fill(&arrival, flow, course);
+            self.known.borrow_mut().insert(place_of(flow), Box::leak(Box::new(known)));
         }
     }
 
@@ -296,5 +345,36 @@ impl Env for TableEnv {
 
     fn count_refused(&self, _tunnel: &TunnelEntry, reason: Reason) {
         self.refused.borrow_mut().push(reason);
+    }
+}
+
+impl Memory for TableEnv {
+    fn known(&self, place: u32) -> Option<&KnownFlow> {
+        self.known.borrow().get(&place).copied()
+    }
+
+    fn epoch(&self) -> u32 {
+        EPOCH
+    }
+
+    fn now(&self) -> u32 {
+        0
+    }
+
+    fn ifindex(&self) -> u32 {
+        INGRESS
+    }
+
+    fn ident_block(&self) -> u32 {
+        1 << 16
+    }
+
+    fn with_traffic<R>(&self, _tunnel: u32, change: impl FnOnce(&mut Traffic) -> R) -> Option<R> {
+        let mut traffic =
+            Traffic { xdp: self.traffic.get(), ident: u32::from(self.ident.get()), ..Traffic::default() };
+        let result = change(&mut traffic);
+        self.traffic.set(traffic.xdp);
+        self.ident.set((traffic.ident & 0xffff) as u16);
+        Some(result)
     }
 }

@@ -30,7 +30,7 @@ mod programs {
     };
     use ipip_common::{
         abi::map,
-        path::{decap::decap, encap::encap, known},
+        path::{decap::decap, encap::encap},
         verdict::Verdict,
     };
 
@@ -54,9 +54,8 @@ mod programs {
     #[xdp(frags)]
     #[inline(always)]
     fn xdp_port(ctx: XdpContext) -> u32 {
-        let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
-        if let Some(verdict) = known::carry(&mut frame, &env) {
-            return xdp::finish(verdict, &env);
+        if let Some(action) = xdp::carry_known(&ctx) {
+            return action;
         }
         // SAFETY: nothing here needs to be dropped. Where there is no such program, the packet is tier 2's.
         unsafe { maps::STAGES.tail_call(&ctx, map::WHOLE) };

@@ -1,5 +1,7 @@
 //! The maps. Their names and contents are described in `ipip_common::abi`.
 
+use core::cell::UnsafeCell;
+
 use aya_ebpf::{
     Global,
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, ProgramArray},
@@ -27,9 +29,6 @@ pub(crate) static TRAFFIC: PerCpuArray<Traffic, { MAX_TUNNELS as usize }> = PerC
 pub(crate) static REFUSALS: PerCpuHashMap<u32, u64, { MAX_REFUSALS as usize }> = PerCpuHashMap::new();
 
 #[btf_map]
-pub(crate) static GENERATION: Array<u32, 1> = Array::new();
-
-#[btf_map]
 pub(crate) static FLOWS: PerCpuArray<KnownFlow, { KNOWN_FLOWS as usize }> = PerCpuArray::new();
 
 #[btf_map]
@@ -43,6 +42,25 @@ pub(crate) static LABELS: HashMap<u32, LabelEntry, { MAX_LABELS as usize }> = Ha
 
 #[btf_map]
 pub(crate) static STAGES: ProgramArray<1> = ProgramArray::new();
+
+/// What the daemon raises when anything changed that flows depend on.
+#[unsafe(no_mangle)]
+pub(crate) static GENERATION: Changing = Changing(UnsafeCell::new(0));
+
+/// A word of the section `.bss`, a map that the daemon writes.
+#[repr(transparent)]
+pub(crate) struct Changing(UnsafeCell<u32>);
+
+// SAFETY: it is only ever read as a whole word, and written by nobody but the daemon, as a whole word.
+unsafe impl Sync for Changing {}
+
+impl Changing {
+    #[inline(always)]
+    pub(crate) fn load(&self) -> u32 {
+        // SAFETY: the pointer is to a word of the map, which the daemon may change at any time.
+        unsafe { self.0.get().read_volatile() }
+    }
+}
 
 /// Identifications that one CPU may use before it repeats: `ipip_common::abi::ident_block`. Set at load.
 #[unsafe(no_mangle)]

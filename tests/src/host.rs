@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipip_common::abi::{
-    Action, Course, Family, KnownFlow, PeerKey, Reason, Role, Tier, TierTraffic, TunnelEntry, address, words,
+    Action, Course, Family, KnownFlow, PeerKey, Reason, Tier, TierTraffic, Traffic, TunnelEntry, address,
+    words,
 };
-use ipip_common::env::Env;
+use ipip_common::env::{Env, Memory};
+use ipip_common::frame::Raw as _;
 use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer};
 use ipip_common::path::{decap::decap, encap::encap};
 use ipip_common::testing::{self, TableEnv, VecFrame};
@@ -82,16 +84,8 @@ impl Env for Host<'_> {
         self.tables.tunnel_from(peer)
     }
 
-    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
-        self.tables.tunnel(id)
-    }
-
-    fn recall(&self, role: Role, flow: &Flow) -> Option<&KnownFlow> {
-        self.tables.recall(role, flow)
-    }
-
-    fn remember(&self, role: Role, flow: &Flow, course: &Course) {
-        self.tables.remember(role, flow, course);
+    fn remember(&self, flow: &Flow, course: &Course<'_>) {
+        self.tables.remember(flow, course);
     }
 
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
@@ -154,6 +148,32 @@ impl Env for Host<'_> {
     }
 }
 
+impl Memory for Host<'_> {
+    fn known(&self, place: u32) -> Option<&KnownFlow> {
+        self.tables.known(place)
+    }
+
+    fn epoch(&self) -> u32 {
+        self.tables.epoch()
+    }
+
+    fn now(&self) -> u32 {
+        self.tables.now()
+    }
+
+    fn ifindex(&self) -> u32 {
+        self.tables.ifindex()
+    }
+
+    fn ident_block(&self) -> u32 {
+        self.tables.ident_block()
+    }
+
+    fn with_traffic<R>(&self, tunnel: u32, change: impl FnOnce(&mut Traffic) -> R) -> Option<R> {
+        self.tables.with_traffic(tunnel, change)
+    }
+}
+
 fn world(case: &Case, tier: Tier) -> Host<'_> {
     let tunnel = &case.tunnel;
     let mut tables = TableEnv::new(tier, tunnel.entry(1, IFINDEX));
@@ -181,7 +201,9 @@ pub fn run_and_tell(case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
 /// The same after a packet of the flow: tier 1 knows its course.
 pub fn run_again(case: &Case) -> Outcome {
     let world = world(case, Tier::Xdp);
-    let _ = testing::port(&mut VecFrame::new(&case.input), &world);
+    let mut frame = VecFrame::new(&case.input);
+    world.tables.address.set(frame.get64(0));
+    let _ = testing::port(&mut frame, &world);
     world.tables.ident.set(case.ident);
     world.tables.traffic.set(TierTraffic::default());
     world.tables.refused.borrow_mut().clear();
@@ -190,6 +212,7 @@ pub fn run_again(case: &Case) -> Outcome {
 
 fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     let mut frame = VecFrame::new(&case.input);
+    world.tables.address.set(frame.get64(0));
     let verdict = match (tier, case.direction) {
         (Tier::Xdp, _) => testing::port(&mut frame, world),
         (Tier::Tc | Tier::Daemon, Direction::Encap) => encap(&mut frame, world),

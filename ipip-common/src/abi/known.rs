@@ -1,54 +1,29 @@
-//! What a program remembers of a flow that it has decided about: the answers that would be the same for the next packet.
+//! What a program remembers of a flow that it has decided about: all that would be the same for its next packet.
+//!
+//! Numbers stand as they do in a packet's memory, on a little-endian processor, so that nothing has to be turned around
+//! to be compared or copied.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Family, key::wire};
+use super::{Family, TunnelEntry, key::wire};
 use crate::{
-    packet::{checksum, flow::Flow},
-    verdict::{Hop, Link},
+    packet::{checksum, flow::Flow, ipv4, outer::Outer},
+    verdict::Hop,
 };
 
 /// Flows that each CPU remembers; a power of two.
 pub const KNOWN_FLOWS: u32 = 4096;
 
-/// What is done to a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// Its packets are sent into a tunnel, or are none of our business.
-    Encap = 1,
-    /// Its packets came out of a tunnel.
-    Decap = 2,
-}
+/// Jiffies of the kernel that one epoch lasts, as a power of two: at the kernel's fastest clock (1000 a second) 64 ms, at
+/// its slowest (100) 0.64 s. What a dead daemon cannot tell is found out by then.
+const EPOCH_SHIFT: u32 = 6;
 
-/// What was decided about a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Course {
-    /// The tunnel's ID; 0 for a flow that is foreign.
-    pub tunnel: u32,
-    /// The interface that its packets leave by.
-    pub ifindex: u32,
-    /// The link header that they leave with.
-    pub link: Link,
-    /// The largest inner packet that fits, bytes.
-    pub most: u16,
-    /// The flow label of the outer header; 0 where there is none.
-    pub label: u32,
-}
-
-impl Course {
-    /// None of a tunnel's business.
-    pub const FOREIGN: Self =
-        Self { tunnel: 0, ifindex: 0, link: Link::from_words([0; 3]), most: 0, label: 0 };
-
-    /// Onto the wire `hop`, which takes packets of `hop.mtu` bytes, under `overhead` bytes of an outer header.
-    #[must_use]
-    #[inline(always)]
-    pub const fn new(tunnel: u32, hop: &Hop, overhead: u32, tunnel_mtu: u16, label: u32) -> Self {
-        let room = hop.mtu.saturating_sub(overhead);
-        let most = if room < tunnel_mtu as u32 { room as u16 } else { tunnel_mtu };
-        Self { tunnel, ifindex: hop.ifindex, link: hop.link, most, label }
-    }
+/// The number that a memory holds for: what the daemon raises on each change, and the time. Both only grow, so that the
+/// sum stays the same only where both do.
+#[must_use]
+#[inline(always)]
+pub const fn epoch(generation: u32, jiffies: u32) -> u32 {
+    generation.wrapping_add(jiffies >> EPOCH_SHIFT)
 }
 
 /// Where a packet came in, and what else beside its flow the answers depend on.
@@ -56,125 +31,266 @@ impl Course {
 pub struct Arrival {
     /// The interface.
     pub ifindex: u32,
-    /// The Ethernet destination and what follows it: the frame's first eight bytes as they stand in memory.
-    pub address: [u32; 2],
-    /// The value of the map `GENERATION`.
-    pub generation: u32,
-    /// Now: the lower half of the kernel's `jiffies64`.
-    pub now: u32,
+    /// The Ethernet destination and what follows it: the frame's first eight bytes.
+    pub address: u64,
+    /// See [`epoch`].
+    pub epoch: u32,
 }
 
-/// Value of the map `FLOWS`: one flow's key and course. The first cache line is all that an IPv4 flow needs.
+/// What was decided about a flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Course<'a> {
+    /// It is none of a tunnel's business.
+    Foreign,
+    /// Its packets are sent through the tunnel, under this header, on this way.
+    Encap(&'a TunnelEntry, &'a Outer, &'a Hop),
+    /// Its packets came out of the tunnel, and go on this way.
+    Decap(&'a TunnelEntry, &'a Hop),
+}
+
+/// Value of the map `FLOWS`: one flow's key and course. The first two cache lines are all that an IPv4 flow needs.
 ///
 /// The key holds whatever the answers depended on: where the packet came in and for which address, the two ends, ports,
-/// protocol and DSCP (routing rules, multipath hashes), and the generation of everything that the daemon follows. Addresses,
-/// ports and the link header stand as they do in a packet, so that nothing has to be turned around to be compared.
+/// protocol and DSCP (routing rules, multipath hashes), and the generation of everything that the daemon follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct KnownFlow {
-    address: [u32; 2],
-    ifindex: u32,
-    generation: u32,
-    source: u32,
-    destination: u32,
+    address: u64,
+    /// Source and destination; of IPv6, the first half of the source.
+    ends: u64,
     ports: u32,
-    /// Family, role, protocol and DSCP.
-    class: u32,
-    since: u32,
+    /// See [`first_word`].
+    first: u32,
+    ifindex: u32,
+    epoch: u32,
     tunnel: u32,
-    out_ifindex: u32,
+    way_out: u32,
     most: u16,
     ends_sum: u16,
-    link: [u32; 3],
-    label: u32,
-    source_rest: [u32; 3],
-    destination_rest: [u32; 3],
-    reserved: [u32; 10],
+    protocol: u8,
+    switches: u8,
+    overhead: u8,
+    reserved: u8,
+    outer_sum: u32,
+    reserved_too: u32,
+    head: [u64; 8],
+    ends_rest: [u64; 3],
 }
 
-const _: () = assert!(size_of::<KnownFlow>() == 128);
+const _: () = assert!(size_of::<KnownFlow>() == 144);
 
-/// How long a course holds if nobody says otherwise, in the kernel's jiffies. At the kernel's fastest clock (1000 a
-/// second) a tenth of a second, at its slowest (100) a second: what a dead daemon cannot tell is found out by then.
-pub const LIFETIME: u32 = 100;
+/// The outer TTL is the inner packet's.
+const INHERIT_TTL: u8 = 1;
+/// The outer DF bit is the inner packet's.
+const INHERIT_DF: u8 = 2;
+/// The outer ECN field is the inner packet's.
+const COPY_ECN: u8 = 4;
+/// The inner DSCP becomes the outer one.
+const DECAP_DSCP: u8 = 8;
+
+/// Two words as they follow each other in memory.
+#[inline(always)]
+const fn both(first: u32, second: u32) -> u64 {
+    (second as u64) << 32 | first as u64
+}
+
+/// The addresses of a flow, as they follow each other in a packet.
+#[inline(always)]
+const fn ends_of(flow: &Flow) -> [u64; 4] {
+    let [a, b, c, d] = wire(flow.source);
+    let [e, f, g, h] = wire(flow.destination);
+    match flow.family {
+        Family::V4 => [both(a, e), 0, 0, 0],
+        Family::V6 => [both(a, b), both(c, d), both(e, f), both(g, h)],
+    }
+}
+
+/// What tells flows of IPv4 and IPv6 and the two directions apart, with the DSCP: the `EtherType` of a packet that is to be
+/// encapsulated (1 stands for it in one that was decapsulated), and the first two bytes of the IP header without the ECN
+/// field and the flow label. Congestion marks differ within a flow, and no route depends on them.
+#[inline(always)]
+const fn first_word(family: Family, is_decapsulated: bool, tos: u8) -> u32 {
+    let tos = tos as u32;
+    let (ethertype, header) = match family {
+        Family::V4 => (0x0008, 0x45 | tos << 8),
+        Family::V6 => (0xdd86, 0x60 | tos >> 4 | (tos & 0xf) << 12),
+    };
+    (header << 16 | if is_decapsulated { 1 } else { ethertype }) & first_mask(family)
+}
+
+/// The part of the first word that counts.
+#[must_use]
+#[inline(always)]
+pub const fn first_mask(family: Family) -> u32 {
+    match family {
+        Family::V4 => 0xfcff_ffff,
+        Family::V6 => 0xc0ff_ffff,
+    }
+}
+
+/// Where a flow stands in the table. IPv4 addresses are the first of the four words.
+#[must_use]
+#[inline(always)]
+pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
+    // Fibonacci hashing (Knuth, TAOCP 6.4), with fractions of the golden ratio and of square roots.
+    let [a, b, c, d] = ends;
+    let rest = b.wrapping_mul(0x3b67_ae85) ^ c.wrapping_mul(0x3c6e_f373) ^ d.wrapping_mul(0x510e_527f);
+    let mixed = (a ^ rest).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = mixed ^ (ports as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 64_u32.wrapping_sub(KNOWN_FLOWS.trailing_zeros())) as u32
+}
+
+/// The same for a flow as a value.
+#[must_use]
+#[inline(always)]
+pub const fn place_of(flow: &Flow) -> u32 {
+    place(ends_of(flow), flow.ports.both().to_be())
+}
 
 impl KnownFlow {
-    /// What is to be remembered of `flow`.
-    #[must_use]
+    /// Remembers a flow instead of the one that stood here.
     #[inline(always)]
-    pub const fn new(arrival: &Arrival, role: Role, flow: &Flow, course: &Course) -> Self {
-        let [source, s1, s2, s3] = wire(flow.source);
-        let [destination, d1, d2, d3] = wire(flow.destination);
-        let sum = checksum::fold(checksum::pseudo_header_sum(flow, flow.protocol, 0));
-        let [l0, l1, l2] = course.link.words();
-        Self {
-            address: arrival.address,
-            ifindex: arrival.ifindex,
-            generation: arrival.generation,
-            source,
-            destination,
-            ports: flow.ports.both().to_be(),
-            class: class(role, flow),
-            since: arrival.now,
-            tunnel: course.tunnel,
-            out_ifindex: course.ifindex,
-            most: course.most,
-            ends_sum: sum,
-            link: [l0.to_be(), l1.to_be(), l2.to_be()],
-            label: course.label,
-            source_rest: [s1, s2, s3],
-            destination_rest: [d1, d2, d3],
-            reserved: [0; 10],
+    pub const fn fill(&mut self, arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
+        let is_decapsulated = matches!(course, Course::Decap(..));
+        let [ends, r0, r1, r2] = ends_of(flow);
+        self.address = arrival.address;
+        self.ends = ends;
+        self.ends_rest = [r0, r1, r2];
+        self.ports = flow.ports.both().to_be();
+        self.first = first_word(flow.family, is_decapsulated, flow.tos);
+        self.ifindex = arrival.ifindex;
+        self.epoch = arrival.epoch;
+        self.protocol = flow.protocol;
+        self.ends_sum = checksum::fold(checksum::pseudo_header_sum(flow, flow.protocol, 0));
+        match course {
+            Course::Foreign => self.tunnel = 0,
+            Course::Encap(tunnel, outer, hop) => {
+                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu());
+                self.tunnel = tunnel.id();
+                self.fill_encap(tunnel, outer, hop, flow.family);
+            }
+            Course::Decap(tunnel, hop) => {
+                self.take_way(arrival, hop, 0, u16::MAX);
+                self.tunnel = tunnel.id();
+                self.fill_decap(tunnel, hop, flow.family);
+            }
         }
     }
 
-    /// Where a flow stands in the table.
-    #[must_use]
     #[inline(always)]
-    pub const fn place(flow: &Flow) -> u32 {
-        let [a, b, c, d] = wire(flow.source);
-        let [e, f, g, h] = wire(flow.destination);
-        let ends = match flow.family {
-            Family::V4 => both(a, e),
-            Family::V6 => {
-                both(a ^ b.rotate_left(8) ^ c, e ^ f.rotate_left(8) ^ g) ^ both(h, d).rotate_left(13)
-            }
-        };
-        // Fibonacci hashing (Knuth, TAOCP 6.4), with fractions of the golden ratio and of the square root of 2.
-        let ports = (flow.ports.both().to_be() as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
-        let mixed = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ports;
-        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 64_u32.wrapping_sub(KNOWN_FLOWS.trailing_zeros()))
-            as u32
+    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16) {
+        let room = hop.mtu.saturating_sub(overhead);
+        self.most = if room < tunnel_mtu as u32 { room as u16 } else { tunnel_mtu };
+        self.way_out = if hop.ifindex == arrival.ifindex { 0 } else { hop.ifindex };
+        self.overhead = overhead as u8;
     }
 
-    /// Whether it is about this flow, and still holds.
-    #[must_use]
+    /// The headers without what differs between packets: lengths, identification, congestion marks, and what is inherited.
     #[inline(always)]
-    pub const fn is_for(&self, arrival: &Arrival, role: Role, flow: &Flow) -> bool {
-        let [source, s1, s2, s3] = wire(flow.source);
-        let [destination, d1, d2, d3] = wire(flow.destination);
-        let is_same = self.source == source
-            && self.destination == destination
-            && self.ports == flow.ports.both().to_be()
-            && self.class == class(role, flow)
-            && self.address[0] == arrival.address[0]
-            && self.address[1] == arrival.address[1]
-            && self.ifindex == arrival.ifindex;
-        let is_same_rest = match flow.family {
-            Family::V4 => true,
-            Family::V6 => {
-                let ([a, b, c], [d, e, f]) = (self.source_rest, self.destination_rest);
-                a == s1 && b == s2 && c == s3 && d == d1 && e == d2 && f == d3
-            }
+    const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, inner: Family) {
+        let flags = tunnel.flags();
+        let inherits_df = flags.inherit_dont_fragment && matches!(inner, Family::V4);
+        self.switches = if flags.inherit_ttl { INHERIT_TTL } else { 0 }
+            | if inherits_df { INHERIT_DF } else { 0 }
+            | if flags.ecn_compatibility { 0 } else { COPY_ECN };
+        let outer = Outer {
+            inner_len: outer.header_len().wrapping_neg(),
+            tos: outer.tos & 0xfc,
+            ttl: if flags.inherit_ttl { 0 } else { outer.ttl },
+            dont_fragment: outer.dont_fragment && !inherits_df,
+            ..*outer
         };
-        is_same && is_same_rest && self.holds(arrival)
+        let [l0, l1, l2] = wire3(hop.link.words());
+        let ethertype = outer.family.ethertype().to_be() as u32;
+        self.head[0] = both(l0, l1);
+        match outer.family {
+            Family::V4 => {
+                let [w0, w1, w2, w3, w4] = wire5(outer.v4(tunnel, 0));
+                self.outer_sum = !(w2 >> 16) & 0xffff;
+                let w2 = w2 & 0xffff;
+                self.head[1] = both(l2, ethertype | w0 << 16);
+                self.head[2] = both(w0 >> 16 | w1 << 16, w1 >> 16 | w2 << 16);
+                self.head[3] = both(w3 << 16, w3 >> 16 | w4 << 16);
+                self.head[4] = (w4 >> 16) as u64;
+            }
+            Family::V6 => self.fill_v6(tunnel, &outer, l2, ethertype),
+        }
     }
 
-    /// Whether what it says still holds.
+    #[inline(always)]
+    const fn fill_v6(&mut self, tunnel: &TunnelEntry, outer: &Outer, l2: u32, ethertype: u32) {
+        use crate::packet::ipv6::next_header::DESTINATION;
+        let next = if outer.limit.is_set() { DESTINATION } else { outer.protocol };
+        let [w0, w1, ..] = outer.v6(tunnel, next);
+        // The length stays out.
+        let (w0, w1) = (w0.to_be(), (w1 & 0xffff).to_be());
+        let [a, b, c, d] = wire(tunnel.local());
+        let [e, f, g, h] = wire(tunnel.remote());
+        let [o0, o1] = outer.limit.header(outer.protocol);
+        let (o0, o1) = (o0.to_be(), o1.to_be());
+        self.head[1] = both(l2, ethertype | w0 << 16);
+        self.head[2] = both(w0 >> 16 | w1 << 16, w1 >> 16 | a << 16);
+        self.head[3] = both(a >> 16 | b << 16, b >> 16 | c << 16);
+        self.head[4] = both(c >> 16 | d << 16, d >> 16 | e << 16);
+        self.head[5] = both(e >> 16 | f << 16, f >> 16 | g << 16);
+        self.head[6] = both(g >> 16 | h << 16, h >> 16 | o0 << 16);
+        self.head[7] = both(o0 >> 16 | o1 << 16, o1 >> 16);
+    }
+
+    /// The link header, and the outer addresses that are accepted.
+    #[inline(always)]
+    const fn fill_decap(&mut self, tunnel: &TunnelEntry, hop: &Hop, inner: Family) {
+        self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
+        let [l0, l1, l2] = wire3(hop.link.words());
+        self.head[0] = both(l0, l1);
+        self.head[1] = both(l2, inner.ethertype().to_be() as u32);
+        let [a, b, c, d] = wire(tunnel.remote());
+        let [e, f, g, h] = wire(tunnel.local());
+        match tunnel.family() {
+            Family::V4 => {
+                self.head[2] = both(a, e);
+                self.head[3] = Family::V4 as u64;
+            }
+            Family::V6 => {
+                self.head[2] = both(a, b);
+                self.head[3] = both(c, d);
+                self.head[4] = both(e, f);
+                self.head[5] = both(g, h);
+            }
+        }
+        self.outer_sum = tunnel.family() as u32;
+    }
+
+    /// Whether it is about IPv4 packets like this. `first` is under [`first_mask`] already.
     #[must_use]
     #[inline(always)]
-    pub const fn holds(&self, arrival: &Arrival) -> bool {
-        self.generation == arrival.generation && arrival.now.wrapping_sub(self.since) < LIFETIME
+    pub const fn is_for_v4(&self, first: u32, ends: u64, ports: u32, protocol: u8) -> bool {
+        self.ends == ends && self.ports == ports && self.first == first && self.protocol == protocol
+    }
+
+    /// Whether it is about IPv6 packets like this.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_for_v6(&self, first: u32, ends: [u64; 4], ports: u32, protocol: u8) -> bool {
+        let [a, b, c, d] = ends;
+        self.is_for_v4(first, a, ports, protocol)
+            && self.ends_rest[0] == b
+            && self.ends_rest[1] == c
+            && self.ends_rest[2] == d
+    }
+
+    /// Whether it is about packets that arrive like this one, and still holds.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_from(&self, address: u64, ifindex: u32) -> bool {
+        self.address == address && self.ifindex == ifindex
+    }
+
+    /// The epoch that it holds for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// The tunnel's ID; 0 for a flow that is foreign.
@@ -184,6 +300,13 @@ impl KnownFlow {
         self.tunnel
     }
 
+    /// The interface that its packets leave by; 0 for the one that they came in by.
+    #[must_use]
+    #[inline(always)]
+    pub const fn way_out(&self) -> u32 {
+        self.way_out
+    }
+
     /// The largest inner packet that fits, bytes.
     #[must_use]
     #[inline(always)]
@@ -191,126 +314,91 @@ impl KnownFlow {
         self.most as u32
     }
 
-    /// The flow label of the outer header.
+    /// Bytes of the outer header that is pushed.
     #[must_use]
     #[inline(always)]
-    pub const fn label(&self) -> u32 {
-        self.label
+    pub const fn overhead(&self) -> u32 {
+        self.overhead as u32
     }
 
-    /// The folded sum of the pseudo-header without the length.
+    /// The folded sum of the pseudo-header without the length, in host order.
     #[must_use]
     #[inline(always)]
     pub const fn ends_sum(&self) -> u32 {
         self.ends_sum as u32
     }
 
-    /// The way that its packets go.
+    /// The folded sum of the outer IPv4 header as it stands in [`Self::head`], in wire order.
     #[must_use]
     #[inline(always)]
-    pub const fn hop(&self) -> Hop {
-        let [a, b, c] = self.link;
-        Hop::wire(self.out_ifindex, Link::from_words([a.to_be(), b.to_be(), c.to_be()]), 0)
+    pub const fn outer_sum(&self) -> u32 {
+        self.outer_sum
+    }
+
+    /// The headers that are written: the link header, and behind it the outer header without what differs
+    /// between packets.
+    #[must_use]
+    #[inline(always)]
+    pub const fn head(&self) -> &[u64; 8] {
+        &self.head
+    }
+
+    /// Whether an outer IPv4 header from `ends` is accepted.
+    #[must_use]
+    #[inline(always)]
+    pub const fn accepts_v4(&self, ends: u64) -> bool {
+        self.outer_sum == Family::V4 as u32 && self.head[2] == ends
+    }
+
+    /// Whether an outer IPv6 header from these ends is accepted.
+    #[must_use]
+    #[inline(always)]
+    pub const fn accepts_v6(&self, ends: [u64; 4]) -> bool {
+        let [a, b, c, d] = ends;
+        self.outer_sum == Family::V6 as u32
+            && self.head[2] == a
+            && self.head[3] == b
+            && self.head[4] == c
+            && self.head[5] == d
+    }
+
+    /// Whether the outer TTL is the inner packet's.
+    #[must_use]
+    #[inline(always)]
+    pub const fn inherits_ttl(&self) -> bool {
+        self.switches & INHERIT_TTL != 0
+    }
+
+    /// Whether the outer DF bit is the inner packet's.
+    #[must_use]
+    #[inline(always)]
+    pub const fn inherits_df(&self) -> bool {
+        self.switches & INHERIT_DF != 0
+    }
+
+    /// Whether the outer ECN field is the inner packet's.
+    #[must_use]
+    #[inline(always)]
+    pub const fn copies_ecn(&self) -> bool {
+        self.switches & COPY_ECN != 0
+    }
+
+    /// Whether the inner DSCP becomes the outer one.
+    #[must_use]
+    #[inline(always)]
+    pub const fn takes_dscp(&self) -> bool {
+        self.switches & DECAP_DSCP != 0
     }
 }
 
 #[inline(always)]
-const fn both(low: u32, high: u32) -> u64 {
-    (high as u64) << 32 | low as u64
+const fn wire3([a, b, c]: [u32; 3]) -> [u32; 3] {
+    [a.to_be(), b.to_be(), c.to_be()]
 }
 
-/// All that is left of the key in one word. Congestion marks differ within a flow, and no route depends on them.
 #[inline(always)]
-const fn class(role: Role, flow: &Flow) -> u32 {
-    (flow.family as u32) << 24 | (role as u32) << 16 | (flow.protocol as u32) << 8 | flow.tos as u32 & 0xfc
+const fn wire5([a, b, c, d, e]: [u32; 5]) -> [u32; 5] {
+    [a.to_be(), b.to_be(), c.to_be(), d.to_be(), e.to_be()]
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::flow::Ports;
-
-    const ARRIVAL: Arrival =
-        Arrival { ifindex: 3, address: [0x0403_0201, 0x0807_0605], generation: 7, now: 1000 };
-
-    fn flow(family: Family) -> Flow {
-        Flow {
-            family,
-            source: [0x0a00_0001, 1, 2, 3],
-            destination: [0x0a00_0002, 4, 5, 6],
-            protocol: 6,
-            tos: 0xb8,
-            ports: Ports { source: 1000, destination: 443 },
-        }
-    }
-
-    #[test]
-    fn every_part_of_the_key_counts() {
-        for family in [Family::V4, Family::V6] {
-            let flow = flow(family);
-            let known = KnownFlow::new(&ARRIVAL, Role::Encap, &flow, &Course::FOREIGN);
-            assert!(known.is_for(&ARRIVAL, Role::Encap, &flow));
-            assert!(!known.is_for(&ARRIVAL, Role::Decap, &flow));
-            for arrival in [
-                Arrival { ifindex: 4, ..ARRIVAL },
-                Arrival { address: [0x0403_0202, 0x0807_0605], ..ARRIVAL },
-                Arrival { address: [0x0403_0201, 0x0807_0604], ..ARRIVAL },
-                Arrival { generation: 8, ..ARRIVAL },
-                Arrival { now: 1000 + LIFETIME, ..ARRIVAL },
-                Arrival { now: 999, ..ARRIVAL },
-            ] {
-                assert!(!known.is_for(&arrival, Role::Encap, &flow), "{arrival:?}");
-            }
-            let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
-            let words: &[usize] = if family == Family::V4 { &[0] } else { &[0, 1, 2, 3] };
-            let mut others = std::vec![
-                Flow { family: other, ..flow },
-                Flow { protocol: 17, ..flow },
-                Flow { tos: 0, ..flow },
-                Flow { ports: Ports { source: 1001, ..flow.ports }, ..flow },
-                Flow { ports: Ports { destination: 444, ..flow.ports }, ..flow },
-            ];
-            for word in words {
-                let (mut near, mut far) = (flow, flow);
-                near.source[*word] ^= 1;
-                far.destination[*word] ^= 1;
-                others.extend([near, far]);
-            }
-            for other in others {
-                assert!(!known.is_for(&ARRIVAL, Role::Encap, &other), "{other:?}");
-            }
-            assert!(known.is_for(&Arrival { now: 999 + LIFETIME, ..ARRIVAL }, Role::Encap, &flow));
-            assert!(known.is_for(&ARRIVAL, Role::Encap, &Flow { tos: 0xbb, ..flow }), "congestion marks");
-        }
-    }
-
-    #[test]
-    fn flows_are_spread_over_the_table() {
-        // A thousand flows of neighbouring addresses and ports, of which a random spread over 4096 places would
-        // leave some 890 alone.
-        for family in [Family::V4, Family::V6] {
-            let mut places = std::collections::BTreeSet::new();
-            for number in 0..1000_u32 {
-                let mut flow = flow(family);
-                flow.source[0] += number % 10;
-                flow.destination[3] += number / 500;
-                flow.ports.source += (number / 10) as u16;
-                let place = KnownFlow::place(&flow);
-                assert!(place < KNOWN_FLOWS);
-                places.insert(place);
-            }
-            let expected = if family == Family::V4 { 430 } else { 800 };
-            assert!(places.len() > expected, "{family:?}: {}", places.len());
-        }
-    }
-
-    #[test]
-    fn what_fits_is_the_smaller_of_tunnel_and_way() {
-        let hop = |mtu| Hop::wire(1, Link::from_words([1, 2, 3]), mtu);
-        for (way, overhead, tunnel, most) in
-            [(1500, 20, 1480, 1480), (1400, 20, 1480, 1380), (1500, 20, 1280, 1280), (10, 20, 1280, 0)]
-        {
-            assert_eq!(Course::new(1, &hop(way), overhead, tunnel, 0).most, most);
-        }
-    }
-}
+const _: () = assert!(cfg!(target_endian = "little") && ipv4::HEADER == 20);

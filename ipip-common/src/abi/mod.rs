@@ -20,7 +20,7 @@ pub use carried::Carried;
 pub use counters::{Tier, TierTraffic, Traffic, ident_block, refusal_key, refusal_of};
 pub use ends::{Ends, address, words};
 pub use key::{AllowedInner, Family, OwnAddress, PeerKey};
-pub use known::{Arrival, Course, KNOWN_FLOWS, KnownFlow, LIFETIME, Role};
+pub use known::{Arrival, Course, KNOWN_FLOWS, KnownFlow, epoch, first_mask, place, place_of};
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
 pub use port::Port;

@@ -12,9 +12,9 @@ pub mod map {
     pub const TRAFFIC: &str = "TRAFFIC";
     /// Per-CPU hash: [`crate::abi::refusal_key`] -> packets (`u64`); a row comes with the first packet.
     pub const REFUSALS: &str = "REFUSALS";
-    /// Array with one element: a number (`u32`) that the daemon raises when anything changed that flows depend on. What
-    /// a program remembers of a flow holds for one generation.
-    pub const GENERATION: &str = "GENERATION";
+    /// The programs' own variables, a map with one element: the number (`u32`) that the daemon raises when anything changed
+    /// that flows depend on. Not pinned, as little as what the programs remember.
+    pub const VARIABLES: &str = ".bss";
     /// Per-CPU array: [`crate::abi::KnownFlow`] by the flow's hash. Not pinned: it fills itself.
     pub const FLOWS: &str = "FLOWS";
     /// Hash: [`crate::abi::OwnAddress`] -> `u32`: addresses of this host.
@@ -28,8 +28,8 @@ pub mod map {
     /// Where the program stands that decides about flows that are not known.
     pub const WHOLE: u32 = 0;
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 10] =
-        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, GENERATION, ADDRESSES, ALLOWED, LABELS, STAGES];
+    pub const PINNED: [&str; 9] =
+        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, STAGES];
 }
 
 /// Program names.

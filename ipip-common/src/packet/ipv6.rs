@@ -15,6 +15,8 @@ use crate::{
 
 /// Length of the header, bytes.
 pub const HEADER: u32 = 40;
+/// The MTU that every path has at least, bytes (RFC 8200 5).
+pub const LEAST_MTU: u16 = 1280;
 /// Next header values of extension headers (IANA).
 pub mod next_header {
     /// Hop-by-hop options.
@@ -208,8 +210,7 @@ impl Inner for Ipv6 {
     /// through whatever the path (RFC 4213 3.2.1 and 3.2.2).
     #[inline(always)]
     fn dont_fragment(&self, tunnel: &TunnelEntry) -> bool {
-        const LEAST_MTU: u32 = 1280;
-        let must_pass = u32::from(tunnel.mtu()) < LEAST_MTU && Inner::total_len(self, 0) <= LEAST_MTU;
+        let must_pass = tunnel.mtu() < LEAST_MTU && Inner::total_len(self, 0) <= u32::from(LEAST_MTU);
         tunnel.flags().path_mtu && !must_pass
     }
 

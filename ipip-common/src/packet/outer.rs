@@ -108,8 +108,10 @@ impl Outer {
         }
     }
 
+    /// The words of an IPv4 header.
+    #[must_use]
     #[inline(always)]
-    const fn v4(&self, tunnel: &TunnelEntry, ident: u16) -> [u32; 5] {
+    pub const fn v4(&self, tunnel: &TunnelEntry, ident: u16) -> [u32; 5] {
         let first = (self.tos as u32) << 16 | self.total_len() & 0xffff;
         let second = (ident as u32) << 16 | if self.dont_fragment { DONT_FRAGMENT } else { 0 };
         let third = (self.ttl as u32) << 24 | (self.protocol as u32) << 16;
@@ -119,8 +121,10 @@ impl Outer {
         [VERSION_AND_IHL | first, second, third | checksum, local, remote]
     }
 
+    /// The words of an IPv6 header that is followed by `next`.
+    #[must_use]
     #[inline(always)]
-    const fn v6(&self, tunnel: &TunnelEntry, next: u8) -> [u32; 10] {
+    pub const fn v6(&self, tunnel: &TunnelEntry, next: u8) -> [u32; 10] {
         let payload_len = self.total_len().wrapping_sub(ipv6::HEADER);
         let [a, b, c, d] = tunnel.local();
         let [e, f, g, h] = tunnel.remote();

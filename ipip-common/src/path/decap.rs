@@ -2,7 +2,7 @@
 
 use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Carried, Course, Family, PeerKey, Reason, Role, TunnelEntry},
+    abi::{Carried, Course, Family, PeerKey, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
@@ -44,20 +44,20 @@ pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
 const LONGEST_OUTER: u32 = 0x3f;
 
 /// A tunnel's packet, as its outer header says.
-pub(super) struct Arrived<'a> {
-    pub(super) tunnel: &'a TunnelEntry,
-    pub(super) protocol: u8,
-    pub(super) tos: u8,
+struct Arrived<'a> {
+    tunnel: &'a TunnelEntry,
+    protocol: u8,
+    tos: u8,
     /// Bytes in front of the inner packet.
-    pub(super) header_len: u32,
+    header_len: u32,
     /// Bytes that the outer packet has for it.
-    pub(super) room: u32,
+    room: u32,
     /// Why it is the stack's.
-    pub(super) flaw: Option<Reason>,
+    flaw: Option<Reason>,
 }
 
 #[inline(always)]
-pub(super) const fn is_tunnelled(protocol: u8) -> bool {
+const fn is_tunnelled(protocol: u8) -> bool {
     matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_MPLS)
 }
 
@@ -149,13 +149,13 @@ fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arr
 }
 
 /// All that is to be written.
-pub(super) struct Plan<I> {
-    pub(super) inner: I,
-    pub(super) inner_len: u32,
-    pub(super) clamp: mss::Clamp,
-    pub(super) hop: Hop,
-    pub(super) segments: u32,
-    pub(super) is_odd: bool,
+struct Plan<I> {
+    inner: I,
+    inner_len: u32,
+    clamp: mss::Clamp,
+    hop: Hop,
+    segments: u32,
+    is_odd: bool,
 }
 
 #[inline(always)]
@@ -199,8 +199,7 @@ fn decide<I: Inner>(
         inner.way_on(env, tunnel, &flow, inner_len)?
     };
     if is_ip {
-        let course = Course::new(tunnel.id(), &hop, 0, u16::MAX, 0);
-        env.remember(Role::Decap, &flow, &course);
+        env.remember(&flow, &Course::Decap(tunnel, &hop));
     }
     let inner = inner.with_tos(tos);
     let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };
@@ -210,7 +209,7 @@ fn decide<I: Inner>(
 /// The inner ToS byte behind the tunnel: ECN of both (RFC 6040 4.2); DSCP the inner one, or the outer one where the
 /// tunnel is of the uniform model (RFC 2983 5).
 #[inline(always)]
-pub(super) fn combined(tunnel: &TunnelEntry, inner: u8, outer: u8) -> Result<u8, Reason> {
+fn combined(tunnel: &TunnelEntry, inner: u8, outer: u8) -> Result<u8, Reason> {
     let combined = ecn::combine(inner, outer).ok_or(Reason::BadEcn)?;
     Ok(if tunnel.flags().decap_dscp { outer & 0xfc | combined & 3 } else { combined })
 }
@@ -232,7 +231,7 @@ fn reflected(tunnel: &TunnelEntry, flow: &Flow, length: u32) -> Outer {
 
 impl<I: Inner> Plan<I> {
     #[inline(always)]
-    pub(super) fn carry_out(self, frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
+    fn carry_out(self, frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
         let tunnel = arrived.tunnel;
         if let Err(reason) = frame.pull_front(arrived.header_len, tunnel.family(), I::KIND) {
             return refuse(env, tunnel, reason);

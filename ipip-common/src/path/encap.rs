@@ -2,7 +2,7 @@
 
 use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Carried, Course, Family, Reason, Role, TunnelEntry},
+    abi::{Carried, Course, Family, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
@@ -10,7 +10,7 @@ use crate::{
         flow::{Flow, Ports},
         inner::{self, Flaw, Inner},
         ipv4::Ipv4,
-        ipv6::Ipv6,
+        ipv6::{self, Ipv6},
         mpls::Mpls,
         mss,
         outer::Outer,
@@ -56,7 +56,7 @@ fn into_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env) -> Verdict {
     let Some(tunnel) = inner.tunnel(env, &flow) else {
         // What is wrong with a packet, and not with its flow, may be why it is nobody's.
         if inner.is_plain() {
-            env.remember(Role::Encap, &flow, &Course::FOREIGN);
+            env.remember(&flow, &Course::Foreign);
         }
         return Verdict::Foreign;
     };
@@ -139,13 +139,13 @@ fn check_ends(env: &impl Env, tunnel: &TunnelEntry, kind: Carried, flow: &Flow) 
 }
 
 impl<I: Inner> Plan<I> {
-    /// The next packets of the flow need not be decided about.
+    /// The next packets of the flow need not be decided about. Not where DF depends on the packet's length (RFC 4213
+    /// 3.2.2), and not under labels.
     #[inline(always)]
     fn remember(&self, env: &impl Env, tunnel: &TunnelEntry, flow: &Flow) {
-        if I::KIND != Carried::Mpls {
-            let (outer, hop) = (&self.outer, &self.hop);
-            let course = Course::new(tunnel.id(), hop, outer.header_len(), tunnel.mtu(), outer.label);
-            env.remember(Role::Encap, flow, &course);
+        let is_long_enough = I::KIND == Carried::Ipv4 || tunnel.mtu() >= ipv6::LEAST_MTU;
+        if I::KIND != Carried::Mpls && is_long_enough {
+            env.remember(flow, &Course::Encap(tunnel, &self.outer, &self.hop));
         }
     }
 

@@ -33,7 +33,7 @@ const GROUPS: [libc::c_uint; 13] = [
 /// Nexthop objects (Linux 5.3).
 const RTNLGRP_NEXTHOP: libc::c_uint = 32;
 
-/// A handle on the map `GENERATION`.
+/// A handle on the programs' variable.
 #[derive(Clone)]
 pub(super) struct Generation(Arc<Mutex<State>>);
 
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl Generation {
-    /// Goes on where an earlier daemon stopped.
+    /// Of programs that were just loaded, and remember nothing yet.
     pub(super) fn new(map: Array<MapData, u32>) -> Self {
         let now = map.get(&0, 0).unwrap_or(0);
         Self(Arc::new(Mutex::new(State { map, now })))
@@ -55,7 +55,7 @@ impl Generation {
         state.now = state.now.wrapping_add(1);
         let now = state.now;
         if let Err(error) = state.map.set(0, now, 0) {
-            log::error!("writing map GENERATION: {error}");
+            log::error!("writing the generation: {error}");
         }
     }
 

@@ -83,7 +83,7 @@ impl Kernel {
                 .ok_or_else(|| Failure::new(FailureKind::Failed, format!("the BPF object has no map {name}")))
         };
         let wrong = |error: MapError| failed("opening a map", &error);
-        let generation = Generation::new(take(map::GENERATION)?.try_into().map_err(wrong)?);
+        let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
         generation.raise();
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;

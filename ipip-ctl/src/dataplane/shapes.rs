@@ -17,7 +17,6 @@ pub(super) fn check(pins: &Pins) -> Result<(), Failure> {
         (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
         (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
         (map::REFUSALS, 4, 8, MAX_REFUSALS),
-        (map::GENERATION, 4, 4, 1),
         (map::ADDRESSES, size_of::<OwnAddress>(), 4, MAX_ADDRESSES),
         // The number of bits that count stands in front of the prefix.
         (map::ALLOWED, 4 + size_of::<AllowedInner>(), 4, MAX_ALLOWED),

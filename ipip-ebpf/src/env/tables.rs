@@ -3,8 +3,8 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key, helpers::generated::bpf_jiffies64};
 use ipip_common::{
     abi::{
-        AllowedInner, Arrival, Course, Family, KnownFlow, LabelEntry, OwnAddress, PeerKey, Port, Reason,
-        Role, Tier, Traffic, TunnelEntry, refusal_key,
+        AllowedInner, Arrival, Course, Family, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic,
+        TunnelEntry, place_of, refusal_key,
     },
     packet::{
         flow::{Flow, Ports},
@@ -84,14 +84,6 @@ fn traffic<'a>(tunnel: &TunnelEntry) -> Option<&'a mut Traffic> {
 }
 
 #[inline(always)]
-pub(super) fn send_one(tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
-    let Some(traffic) = traffic(tunnel) else { return 0 };
-    traffic.xdp.sent_packets = traffic.xdp.sent_packets.wrapping_add(1);
-    traffic.xdp.sent_bytes = traffic.xdp.sent_bytes.wrapping_add(u64::from(bytes));
-    if needs_ident { traffic.take_idents(1, maps::IDENT_BLOCK.load()) } else { 0 }
-}
-
-#[inline(always)]
 pub(super) fn count_sent(tunnel: &TunnelEntry, tier: Tier, packets: u32, bytes: u32) {
     let Some(traffic) = traffic(tunnel) else { return };
     let share = if matches!(tier, Tier::Xdp) { &mut traffic.xdp } else { &mut traffic.tc };
@@ -122,31 +114,25 @@ pub(super) fn count_refused(tunnel: &TunnelEntry, tier: Tier, reason: Reason) {
 
 /// The lower half of the kernel's `jiffies64`.
 #[inline(always)]
-pub(super) fn now() -> u32 {
+pub(crate) fn now() -> u32 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_jiffies64() as u32 }
 }
 
-/// What the daemon raises when anything changed.
+/// The present epoch.
 #[inline(always)]
-pub(super) fn generation() -> u32 {
-    maps::GENERATION.get(0).copied().unwrap_or(0)
-}
-
-/// What this CPU remembers of the flow of a packet that arrived like this.
-#[inline(always)]
-pub(super) fn recall<'a>(arrival: &Arrival, role: Role, flow: &Flow) -> Option<&'a KnownFlow> {
-    maps::FLOWS.get(KnownFlow::place(flow)).filter(|known| known.is_for(arrival, role, flow))
+pub(crate) fn epoch() -> u32 {
+    ipip_common::abi::epoch(maps::GENERATION.load(), now())
 }
 
 /// Remembers a flow. One that is foreign does not take the place of a tunnel's.
 #[inline(always)]
-pub(super) fn remember(arrival: &Arrival, role: Role, flow: &Flow, course: &Course) {
-    let Some(place) = maps::FLOWS.get_ptr_mut(KnownFlow::place(flow)) else { return };
+pub(super) fn remember(arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
+    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow)) else { return };
     // SAFETY: as for `traffic`.
     let place = unsafe { &mut *place };
-    if course.tunnel == 0 && place.tunnel() != 0 && place.holds(arrival) {
+    if matches!(course, Course::Foreign) && place.tunnel() != 0 && place.epoch() == arrival.epoch {
         return;
     }
-    *place = KnownFlow::new(arrival, role, flow, course);
+    place.fill(arrival, flow, course);
 }

@@ -50,11 +50,6 @@ impl Env for TcEnv {
     }
 
     #[inline(always)]
-    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
-        tunnel(id)
-    }
-
-    #[inline(always)]
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
         is_own(family, address)
     }

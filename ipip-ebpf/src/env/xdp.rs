@@ -3,15 +3,15 @@
 use core::ffi::c_void;
 
 use ipip_common::{
-    abi::{Arrival, Course, Family, KnownFlow, PeerKey, Port, Reason, Role, Tier, TunnelEntry},
+    abi::{Arrival, Course, Family, PeerKey, Port, Reason, Tier, TunnelEntry},
     env::Env,
     packet::{flow::Flow, outer::Outer},
     verdict::Hop,
 };
 
 use super::tables::{
-    count_received, count_refused, count_sent, generation, is_allowed, is_own, is_tunnel, label, next_ident,
-    now, outer_flow, port, recall, remember, send_one, tunnel, tunnel_from,
+    count_received, count_refused, count_sent, epoch, is_allowed, is_own, is_tunnel, label, next_ident,
+    outer_flow, port, remember, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Answer, Found};
 
@@ -23,8 +23,8 @@ pub(crate) struct XdpEnv {
 
 impl XdpEnv {
     #[inline(always)]
-    pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: [u32; 2]) -> Self {
-        Self { ctx, arrival: Arrival { ifindex, address, generation: generation(), now: now() } }
+    pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: u64) -> Self {
+        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch() } }
     }
 
     /// Whether the frame is for the port that it arrived on, and that port is ours.
@@ -32,8 +32,7 @@ impl XdpEnv {
     pub(crate) fn is_for_port(&self) -> bool {
         let Some(port) = port(self.arrival.ifindex) else { return false };
         let [a, b, c, d, e, f] = port.mac();
-        let [first, second] = self.arrival.address;
-        first == u32::from_ne_bytes([a, b, c, d]) && second as u16 == u16::from_ne_bytes([e, f])
+        self.arrival.address & 0xffff_ffff_ffff == u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
     }
 
     /// The interface that the frame arrived on.
@@ -89,18 +88,8 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn tunnel(&self, id: u32) -> Option<&TunnelEntry> {
-        tunnel(id)
-    }
-
-    #[inline(always)]
-    fn recall(&self, role: Role, flow: &Flow) -> Option<&KnownFlow> {
-        recall(&self.arrival, role, flow)
-    }
-
-    #[inline(always)]
-    fn remember(&self, role: Role, flow: &Flow, course: &Course) {
-        remember(&self.arrival, role, flow, course);
+    fn remember(&self, flow: &Flow, course: &Course<'_>) {
+        remember(&self.arrival, flow, course);
     }
 
     #[inline(always)]
@@ -146,11 +135,6 @@ impl Env for XdpEnv {
     #[inline(always)]
     fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
         next_ident(tunnel, segments)
-    }
-
-    #[inline(always)]
-    fn send_one(&self, tunnel: &TunnelEntry, needs_ident: bool, bytes: u32) -> u16 {
-        send_one(tunnel, needs_ident, bytes)
     }
 
     #[inline(always)]

@@ -10,13 +10,14 @@ use aya_ebpf::{
 };
 use ipip_common::{
     abi::{Carried, Family, Reason},
-    frame::Frame,
+    frame::{Frame, Raw},
     packet::checksum,
+    path::known::{self, Known},
     verdict::{Hop, Verdict, Way},
 };
 
 use super::memory::Memory;
-use crate::env::XdpEnv;
+use crate::env::{XdpEnv, XdpMemory};
 
 /// The packet goes on to the host's stack as it is.
 pub(crate) const PASS: u32 = xdp_action::XDP_PASS;
@@ -37,6 +38,22 @@ pub(crate) fn start(ctx: &XdpContext) -> Option<(XdpFrame, XdpEnv)> {
     let frame = XdpFrame::new(ctx.as_ptr().cast());
     let address = frame.link.read(0)?;
     Some((frame, XdpEnv::new(ctx.as_ptr().cast(), ctx.ingress_ifindex() as u32, address)))
+}
+
+/// Carries the packet if its flow is known. `None`: the whole of tier 1 has to look at it.
+#[inline(always)]
+pub(crate) fn carry_known(ctx: &XdpContext) -> Option<u32> {
+    let ctx: *mut xdp_md = ctx.as_ptr().cast();
+    // SAFETY: it is this program's.
+    let memory = unsafe { XdpMemory::new(ctx) };
+    match known::carry(&mut XdpFrame::new(ctx), &memory) {
+        Known::Unknown | Known::NoRoom => None,
+        Known::Foreign => Some(PASS),
+        Known::Carried(0) => Some(xdp_action::XDP_TX),
+        // SAFETY: the helper takes plain numbers.
+        Known::Carried(ifindex) => Some(unsafe { bpf_redirect(ifindex, 0) as u32 }),
+        Known::Torn => Some(xdp_action::XDP_DROP),
+    }
 }
 
 /// Carries out a verdict.
@@ -73,10 +90,10 @@ impl XdpFrame {
         Memory { start: self.link.start + ETHERNET, end: self.link.end }
     }
 
-    /// Bytes of it that are directly readable, without the Ethernet header.
+    /// Bytes of it that are directly readable.
     #[inline(always)]
-    fn linear(&self) -> u32 {
-        (self.link.end.wrapping_sub(self.link.start) as u32).wrapping_sub(ETHERNET as u32)
+    fn readable(&self) -> u32 {
+        (self.link.end.wrapping_sub(self.link.start)) as u32
     }
 
     #[inline(always)]
@@ -100,11 +117,6 @@ impl Frame for XdpFrame {
         // SAFETY: the context is valid.
         let all = unsafe { bpf_xdp_get_buff_len(self.ctx) };
         (all as u32).wrapping_sub(ETHERNET as u32)
-    }
-
-    #[inline(always)]
-    fn holds(&self, bytes: u32) -> bool {
-        bytes <= self.linear() || bytes <= self.length()
     }
 
     #[inline(always)]
@@ -150,7 +162,7 @@ impl Frame for XdpFrame {
     fn trim(&mut self, length: u32) -> Result<(), Reason> {
         // Padding fills up frames of 60 bytes: a packet that ends where the readable part ends is not followed by a
         // further part that holds nothing else.
-        if self.linear() == length {
+        if self.readable() == length.wrapping_add(ETHERNET as u32) {
             return Ok(());
         }
         let padding = self.length().wrapping_sub(length);
@@ -180,5 +192,71 @@ impl Frame for XdpFrame {
         }
         self.link.put_words(0, hop.link.words())?;
         self.link.write(12, ethertype.to_be())
+    }
+}
+
+impl XdpFrame {
+    #[inline(always)]
+    fn get<T: Copy>(&self, at: usize) -> T {
+        // SAFETY: the verifier lets no program in that reads where `has` has not looked.
+        unsafe { ((self.link.start + at) as *const T).read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn put<T>(&mut self, at: usize, value: T) {
+        // SAFETY: as in `get`.
+        unsafe { ((self.link.start + at) as *mut T).write_unaligned(value) };
+    }
+}
+
+impl Raw for XdpFrame {
+    #[inline(always)]
+    fn has(&self, bytes: usize) -> bool {
+        self.link.start + bytes <= self.link.end
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> u32 {
+        self.readable()
+    }
+
+    #[inline(always)]
+    fn get8(&self, at: usize) -> u8 {
+        self.get(at)
+    }
+
+    #[inline(always)]
+    fn get16(&self, at: usize) -> u16 {
+        self.get(at)
+    }
+
+    #[inline(always)]
+    fn get32(&self, at: usize) -> u32 {
+        self.get(at)
+    }
+
+    #[inline(always)]
+    fn get64(&self, at: usize) -> u64 {
+        self.get(at)
+    }
+
+    #[inline(always)]
+    fn put8(&mut self, at: usize, value: u8) {
+        self.put(at, value);
+    }
+
+    #[inline(always)]
+    fn put16(&mut self, at: usize, value: u16) {
+        self.put(at, value);
+    }
+
+    #[inline(always)]
+    fn put32(&mut self, at: usize, value: u32) {
+        self.put(at, value);
+    }
+
+    #[inline(always)]
+    fn put64(&mut self, at: usize, value: u64) {
+        self.put(at, value);
     }
 }

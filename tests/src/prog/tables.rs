@@ -51,7 +51,7 @@ impl Installed {
     /// Makes the programs forget what they know of flows, as the daemon does after each change.
     pub(super) fn forget_flows(&mut self, programs: &mut Ebpf) {
         self.generation += 1;
-        open(programs, map::GENERATION, Array::<_, u32>::try_from).set(0, self.generation, 0).unwrap();
+        open(programs, map::VARIABLES, Array::<_, u32>::try_from).set(0, self.generation, 0).unwrap();
     }
 
     /// The next identification may have been used.

@@ -1,0 +1,255 @@
+//! The inner packet of a known flow: where its fields are, and what must be true of them.
+
+use crate::{
+    abi::{Carried, Family, KnownFlow, first_mask, place},
+    env::Memory,
+    frame::Raw,
+    packet::{checksum, ecn, ipv6::next_header},
+};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const SYN: u8 = 2;
+
+/// IPv4 or IPv6. Offsets count from the frame's start; the inner header is at `at`.
+pub(super) trait Inner {
+    /// Bytes of its header.
+    const HEADER: usize;
+    /// Its family.
+    const FAMILY: Family;
+    /// What it is.
+    const KIND: Carried;
+
+    /// Protocol or next header.
+    fn protocol(frame: &impl Raw, at: usize) -> u8;
+    /// TTL or hop limit.
+    fn ttl(frame: &impl Raw, at: usize) -> u8;
+    /// The ECN field, in the two lowest bits.
+    fn ecn(frame: &impl Raw, at: usize) -> u8;
+    /// Length of the whole packet.
+    fn total_len(frame: &impl Raw, at: usize) -> u32;
+    /// The first two addresses as they stand in memory; of IPv4, both in the first word.
+    fn ends(frame: &impl Raw, at: usize) -> [u64; 4];
+    /// Whether `known` is about packets like this.
+    fn is_of(known: &KnownFlow, frame: &impl Raw, at: usize, first: u32, ports: u32) -> bool;
+    /// Whether the header is sound, and has nothing about it but what the flow's key says.
+    fn is_plain(frame: &impl Raw, at: usize) -> bool;
+    /// Whether it is a fragment, whose ports are not read.
+    fn is_fragment(frame: &impl Raw, at: usize) -> bool;
+    /// Makes the TTL one less.
+    fn decrement_ttl(frame: &mut impl Raw, at: usize);
+    /// Writes another ToS byte or traffic class: ECN of both headers, DSCP of the outer one where `dscp` is that.
+    fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8);
+    /// DSCP and ECN.
+    fn tos(frame: &impl Raw, at: usize) -> u8;
+    /// The bytes of the first header's DF bit, as they stand in memory.
+    fn dont_fragment(frame: &impl Raw, at: usize) -> u16;
+}
+
+pub(super) struct V4;
+pub(super) struct V6;
+
+impl Inner for V4 {
+    const HEADER: usize = 20;
+    const FAMILY: Family = Family::V4;
+    const KIND: Carried = Carried::Ipv4;
+
+    #[inline(always)]
+    fn protocol(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 9)
+    }
+
+    #[inline(always)]
+    fn ttl(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 8)
+    }
+
+    #[inline(always)]
+    fn ecn(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 1) & 3
+    }
+
+    #[inline(always)]
+    fn total_len(frame: &impl Raw, at: usize) -> u32 {
+        u32::from(u16::from_be(frame.get16(at + 2)))
+    }
+
+    #[inline(always)]
+    fn ends(frame: &impl Raw, at: usize) -> [u64; 4] {
+        [frame.get64(at + 12), 0, 0, 0]
+    }
+
+    #[inline(always)]
+    fn is_of(known: &KnownFlow, frame: &impl Raw, at: usize, first: u32, ports: u32) -> bool {
+        known.is_for_v4(first, frame.get64(at + 12), ports, Self::protocol(frame, at))
+    }
+
+    /// Length and options are in the flow's key.
+    #[inline(always)]
+    fn is_plain(frame: &impl Raw, at: usize) -> bool {
+        let ends = frame.get64(at + 12);
+        let sum =
+            u64::from(frame.get32(at)) + u64::from(frame.get32(at + 4)) + u64::from(frame.get32(at + 8));
+        let sum = sum + (ends & 0xffff_ffff) + (ends >> 32);
+        checksum::fold_words(sum) == 0xffff
+    }
+
+    #[inline(always)]
+    fn is_fragment(frame: &impl Raw, at: usize) -> bool {
+        frame.get16(at + 6) & 0x3fff_u16.to_be() != 0
+    }
+
+    #[inline(always)]
+    fn decrement_ttl(frame: &mut impl Raw, at: usize) {
+        let sum = checksum::update(frame.get16(at + 10), 1, 0);
+        frame.put16(at + 10, sum);
+        frame.put8(at + 8, Self::ttl(frame, at).wrapping_sub(1));
+    }
+
+    #[inline(always)]
+    fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8) {
+        let old = frame.get16(at);
+        let tos = change((old >> 8) as u8);
+        let new = old & 0xff | u16::from(tos) << 8;
+        let sum = checksum::update(frame.get16(at + 10), old, new);
+        frame.put16(at, new);
+        frame.put16(at + 10, sum);
+    }
+
+    #[inline(always)]
+    fn tos(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 1)
+    }
+
+    #[inline(always)]
+    fn dont_fragment(frame: &impl Raw, at: usize) -> u16 {
+        frame.get16(at + 6) & 0x4000_u16.to_be()
+    }
+}
+
+impl Inner for V6 {
+    const HEADER: usize = 40;
+    const FAMILY: Family = Family::V6;
+    const KIND: Carried = Carried::Ipv6;
+
+    #[inline(always)]
+    fn protocol(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 6)
+    }
+
+    #[inline(always)]
+    fn ttl(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 7)
+    }
+
+    #[inline(always)]
+    fn ecn(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 1) >> 4 & 3
+    }
+
+    #[inline(always)]
+    fn total_len(frame: &impl Raw, at: usize) -> u32 {
+        u32::from(u16::from_be(frame.get16(at + 4))) + 40
+    }
+
+    #[inline(always)]
+    fn ends(frame: &impl Raw, at: usize) -> [u64; 4] {
+        [frame.get64(at + 8), frame.get64(at + 16), frame.get64(at + 24), frame.get64(at + 32)]
+    }
+
+    #[inline(always)]
+    fn is_of(known: &KnownFlow, frame: &impl Raw, at: usize, first: u32, ports: u32) -> bool {
+        known.is_for_v6(first, Self::ends(frame, at), ports, Self::protocol(frame, at))
+    }
+
+    /// No extension header that is looked into.
+    #[inline(always)]
+    fn is_plain(frame: &impl Raw, at: usize) -> bool {
+        use next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
+        !matches!(Self::protocol(frame, at), HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
+    }
+
+    #[inline(always)]
+    fn is_fragment(_frame: &impl Raw, _at: usize) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn decrement_ttl(frame: &mut impl Raw, at: usize) {
+        frame.put8(at + 7, Self::ttl(frame, at).wrapping_sub(1));
+    }
+
+    #[inline(always)]
+    fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8) {
+        let tos = change(Self::tos(frame, at));
+        let label = frame.get8(at + 1) & 0xf;
+        frame.put8(at, 0x60 | tos >> 4);
+        frame.put8(at + 1, tos << 4 | label);
+    }
+
+    #[inline(always)]
+    fn tos(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at) << 4 | frame.get8(at + 1) >> 4
+    }
+
+    #[inline(always)]
+    fn dont_fragment(_frame: &impl Raw, _at: usize) -> u16 {
+        0
+    }
+}
+
+/// The flow of the packet at `at`, if it is known and what the key leaves open is as usual: no fragment, and no handshake.
+/// The frame has eight bytes behind the header.
+#[inline(always)]
+pub(super) fn find<'a, I: Inner>(
+    frame: &impl Raw,
+    memory: &'a impl Memory,
+    at: usize,
+    first: impl FnOnce(u32) -> u32,
+) -> Option<&'a KnownFlow> {
+    let transport = at + I::HEADER;
+    let protocol = I::protocol(frame, at);
+    let has_ports = protocol == TCP || protocol == UDP;
+    if I::is_fragment(frame, at) {
+        return None;
+    }
+    if protocol == TCP && (!frame.has(transport + 20) || frame.get8(transport + 13) & SYN != 0) {
+        return None;
+    }
+    let ports = if has_ports { frame.get32(transport) } else { 0 };
+    let known = memory.known(place(I::ends(frame, at), ports))?;
+    if known.epoch() != memory.epoch() || !known.is_from(frame.get64(0), memory.ifindex()) {
+        return None;
+    }
+    let ports = if has_ports { frame.get32(transport) } else { 0 };
+    let first = first(frame.get32(at - 2)) & first_mask(I::FAMILY);
+    I::is_of(known, frame, at, first, ports).then_some(known)
+}
+
+/// Whether the packet of `total_len` bytes is sound, fits, and its transport checksum is more than the sum of the
+/// pseudo-header (see [`crate::packet::transport::Transport::has_partial_checksum`]).
+#[inline(always)]
+pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize, total_len: u32) -> bool {
+    if I::ttl(frame, at) < 2 || total_len > known.most() || !I::is_plain(frame, at) {
+        return false;
+    }
+    let room = total_len.wrapping_sub(I::HEADER as u32);
+    if room >> 16 != 0 {
+        return false;
+    }
+    let transport = at + I::HEADER;
+    let field = match I::protocol(frame, at) {
+        TCP if frame.has(transport + 20) => frame.get16(transport + 16),
+        UDP => frame.get16(transport + 6),
+        TCP => return false,
+        _ => return true,
+    };
+    checksum::fold(known.ends_sum() + room) != u16::from_be(field)
+}
+
+/// Whether the two ECN fields are the same, so that nothing has to be combined, or can be combined without anything to
+/// note (RFC 6040 4.2).
+#[inline(always)]
+pub(super) fn combines(inner: u8, outer: u8) -> bool {
+    inner & 3 == outer & 3 || !ecn::is_odd(inner, outer) && ecn::combine(inner, outer).is_some()
+}

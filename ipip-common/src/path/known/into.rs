@@ -1,0 +1,120 @@
+//! Into the tunnel.
+
+use super::{
+    ETHERNET, Known,
+    inner::{Inner, find, is_good},
+};
+use crate::{
+    abi::{Family, KnownFlow, Traffic},
+    env::Memory,
+    frame::Raw,
+    packet::checksum,
+};
+
+/// Encapsulates the packet at the frame's network header.
+#[inline(always)]
+pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Known {
+    let Some(known) = find::<I>(frame, memory, ETHERNET, |first| first) else { return Known::Unknown };
+    if known.tunnel() == 0 {
+        return Known::Foreign;
+    }
+    let total_len = I::total_len(frame, ETHERNET);
+    if !is_good::<I>(known, frame, ETHERNET, total_len) {
+        return Known::Unknown;
+    }
+    if frame.linear() != total_len + ETHERNET as u32 && !trim(frame, total_len) {
+        return Known::Unknown;
+    }
+    match known.overhead() {
+        20 => under_v4::<I>(frame, memory, known),
+        40 => under_v6::<I, 40>(frame, memory, known),
+        _ => under_v6::<I, 48>(frame, memory, known),
+    }
+}
+
+/// Cuts link padding. Whether the frame is longer than what can be read directly has to be asked for.
+#[inline(always)]
+fn trim(frame: &mut impl Raw, total_len: u32) -> bool {
+    total_len <= frame.length() && frame.trim(total_len).is_ok()
+}
+
+/// Counts a packet of `bytes`.
+#[inline(always)]
+fn count(traffic: &mut Traffic, bytes: u32) {
+    traffic.xdp.sent_packets = traffic.xdp.sent_packets.wrapping_add(1);
+    traffic.xdp.sent_bytes = traffic.xdp.sent_bytes.wrapping_add(u64::from(bytes));
+}
+
+#[inline(always)]
+fn under_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
+    const HEADER: usize = 20;
+    const INNER: usize = ETHERNET + HEADER;
+    if frame.push_front(HEADER as u32, Family::V4).is_err() {
+        return Known::NoRoom;
+    }
+    if !frame.has(INNER + I::HEADER) {
+        return Known::Torn;
+    }
+    let total_len = I::total_len(frame, INNER);
+    // Zero, or DF of the inner packet; the header's own DF stands in the head.
+    let fragment = if known.inherits_df() { I::dont_fragment(frame, INNER) } else { 0 };
+    let head = known.head();
+    let needs_ident = head[2] >> 32 & 0x0040 == 0 && fragment == 0;
+    let ident = memory.with_traffic(known.tunnel(), |traffic| {
+        count(traffic, total_len);
+        if needs_ident { traffic.take_idents(1, memory.ident_block()) } else { 0 }
+    });
+    let ident = ident.unwrap_or(0).to_be();
+    let ecn = if known.copies_ecn() { I::ecn(frame, INNER) } else { 0 };
+    let ttl = if known.inherits_ttl() { I::ttl(frame, INNER).wrapping_sub(1) } else { 0 };
+    let length = (total_len as u16).wrapping_add(HEADER as u16).to_be();
+    let sum = known.outer_sum() + u32::from(length) + u32::from(ident);
+    let sum = sum + (u32::from(ecn) << 8) + u32::from(ttl) + u32::from(fragment);
+    let checksum = checksum::finish(sum);
+    frame.put64(0, head[0]);
+    frame.put64(8, head[1] | u64::from(ecn) << 56);
+    let middle = head[2] | u64::from(length) | u64::from(ident) << 16;
+    frame.put64(16, middle | u64::from(fragment) << 32 | u64::from(ttl) << 48);
+    frame.put64(24, head[3] | u64::from(checksum));
+    frame.put16(32, head[4] as u16);
+    I::decrement_ttl(frame, INNER);
+    Known::Carried(known.way_out())
+}
+
+/// `HEADER` is 40, or 48 with an encapsulation limit.
+#[inline(always)]
+fn under_v6<I: Inner, const HEADER: usize>(
+    frame: &mut impl Raw,
+    memory: &impl Memory,
+    known: &KnownFlow,
+) -> Known {
+    let inner = ETHERNET + HEADER;
+    if frame.push_front(HEADER as u32, Family::V6).is_err() {
+        return Known::NoRoom;
+    }
+    if !frame.has(inner + I::HEADER) {
+        return Known::Torn;
+    }
+    let total_len = I::total_len(frame, inner);
+    let _ = memory.with_traffic(known.tunnel(), |traffic| count(traffic, total_len));
+    let ecn = if known.copies_ecn() { I::ecn(frame, inner) } else { 0 };
+    let ttl = if known.inherits_ttl() { I::ttl(frame, inner).wrapping_sub(1) } else { 0 };
+    let length = (total_len as u16).wrapping_add(HEADER as u16 - 40).to_be();
+    let head = known.head();
+    frame.put64(0, head[0]);
+    frame.put64(8, head[1] | u64::from(ecn) << 60);
+    frame.put64(16, head[2] | u64::from(length) << 16 | u64::from(ttl) << 40);
+    frame.put64(24, head[3]);
+    frame.put64(32, head[4]);
+    frame.put64(40, head[5]);
+    if HEADER == 48 {
+        frame.put64(48, head[6]);
+        frame.put32(56, head[7] as u32);
+        frame.put16(60, (head[7] >> 32) as u16);
+    } else {
+        frame.put32(48, head[6] as u32);
+        frame.put16(52, (head[6] >> 32) as u16);
+    }
+    I::decrement_ttl(frame, inner);
+    Known::Carried(known.way_out())
+}

@@ -1,0 +1,99 @@
+//! Out of the tunnel.
+
+use super::{
+    ETHERNET, Known,
+    inner::{Inner, V4, V6, combines, find, is_good},
+};
+use crate::{
+    abi::{Family, KnownFlow},
+    env::Memory,
+    frame::Raw,
+    packet::ecn,
+};
+
+/// Stands in a flow's key for the `EtherType` of a packet that was not decapsulated.
+#[inline(always)]
+fn decapsulated(first: u32) -> u32 {
+    first & 0xffff_0000 | 1
+}
+
+/// Decapsulates from an IPv4 header.
+#[inline(always)]
+pub(super) fn of_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Known {
+    const HEADER: usize = 20;
+    const INNER: usize = ETHERNET + HEADER;
+    if !frame.has(INNER + I::HEADER + 8) {
+        return Known::Unknown;
+    }
+    let Some(known) = find::<I>(frame, memory, INNER, decapsulated) else { return Known::Unknown };
+    let total_len = I::total_len(frame, INNER);
+    let is_accepted = known.accepts_v4(frame.get64(26))
+        && frame.get8(ETHERNET) == 0x45
+        && !V4::is_fragment(frame, ETHERNET)
+        && V4::total_len(frame, ETHERNET) == total_len + HEADER as u32
+        && V4::is_plain(frame, ETHERNET);
+    if !is_accepted || !is_good::<I>(known, frame, INNER, total_len) {
+        return Known::Unknown;
+    }
+    carry_on::<I, HEADER>(frame, memory, known, V4::tos(frame, ETHERNET), total_len, Family::V4)
+}
+
+/// Decapsulates from an IPv6 header without extensions.
+#[inline(always)]
+pub(super) fn of_v6<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Known {
+    const HEADER: usize = 40;
+    const INNER: usize = ETHERNET + HEADER;
+    if !frame.has(INNER + I::HEADER + 8) {
+        return Known::Unknown;
+    }
+    let Some(known) = find::<I>(frame, memory, INNER, decapsulated) else { return Known::Unknown };
+    let total_len = I::total_len(frame, INNER);
+    let is_accepted = known.accepts_v6(V6::ends(frame, ETHERNET))
+        && frame.get8(ETHERNET) >> 4 == 6
+        && V6::total_len(frame, ETHERNET) == total_len + HEADER as u32;
+    if !is_accepted || !is_good::<I>(known, frame, INNER, total_len) {
+        return Known::Unknown;
+    }
+    carry_on::<I, HEADER>(frame, memory, known, V6::tos(frame, ETHERNET), total_len, Family::V6)
+}
+
+/// Takes the outer header of `HEADER` bytes away and writes what the packet leaves with.
+#[inline(always)]
+fn carry_on<I: Inner, const HEADER: usize>(
+    frame: &mut impl Raw,
+    memory: &impl Memory,
+    known: &KnownFlow,
+    outer_tos: u8,
+    total_len: u32,
+    outer: Family,
+) -> Known {
+    let inner = ETHERNET + HEADER;
+    let is_whole = frame.linear() == total_len + inner as u32;
+    if !is_whole || !combines(I::ecn(frame, inner), outer_tos) {
+        return Known::Unknown;
+    }
+    if frame.pull_front(HEADER as u32, outer, I::KIND).is_err() {
+        return Known::NoRoom;
+    }
+    if !frame.has(ETHERNET + I::HEADER) {
+        return Known::Torn;
+    }
+    if known.takes_dscp() || (I::ecn(frame, ETHERNET) ^ outer_tos) & 3 != 0 {
+        I::change_tos(frame, ETHERNET, |tos| {
+            let combined = ecn::combine(tos, outer_tos).unwrap_or(tos);
+            if known.takes_dscp() { outer_tos & 0xfc | combined & 3 } else { combined }
+        });
+    }
+    let now = memory.now();
+    let _ = memory.with_traffic(known.tunnel(), |traffic| {
+        traffic.heard = now;
+        traffic.xdp.received_packets = traffic.xdp.received_packets.wrapping_add(1);
+        traffic.xdp.received_bytes = traffic.xdp.received_bytes.wrapping_add(u64::from(total_len));
+    });
+    let head = known.head();
+    frame.put64(0, head[0]);
+    frame.put32(8, head[1] as u32);
+    frame.put16(12, (head[1] >> 32) as u16);
+    I::decrement_ttl(frame, ETHERNET);
+    Known::Carried(known.way_out())
+}
