@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Family, TunnelEntry, key::wire};
 use crate::{
-    packet::{checksum, flow::Flow, ipv4, outer::Outer},
+    packet::{checksum, flow::Flow, ipv4, ipv6, outer::Outer},
     verdict::Hop,
 };
 
@@ -65,14 +65,15 @@ pub struct KnownFlow {
     epoch: u32,
     tunnel: u32,
     way_out: u32,
+    /// Most bytes behind the inner header.
     most: u16,
     ends_sum: u16,
     protocol: u8,
     switches: u8,
     overhead: u8,
-    reserved: u8,
+    ecn_mask: u8,
     outer_sum: u32,
-    reserved_too: u32,
+    addresses_sum: u32,
     head: [u64; 8],
     ends_rest: [u64; 3],
 }
@@ -83,8 +84,6 @@ const _: () = assert!(size_of::<KnownFlow>() == 144);
 const INHERIT_TTL: u8 = 1;
 /// The outer DF bit is the inner packet's.
 const INHERIT_DF: u8 = 2;
-/// The outer ECN field is the inner packet's.
-const COPY_ECN: u8 = 4;
 /// The inner DSCP becomes the outer one.
 const DECAP_DSCP: u8 = 8;
 
@@ -135,8 +134,7 @@ pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
     // Fibonacci hashing (Knuth, TAOCP 6.4), with fractions of the golden ratio and of square roots.
     let [a, b, c, d] = ends;
     let rest = b.wrapping_mul(0x3b67_ae85) ^ c.wrapping_mul(0x3c6e_f373) ^ d.wrapping_mul(0x510e_527f);
-    let mixed = (a ^ rest).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = mixed ^ (ports as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
+    let mixed = a ^ rest ^ (ports as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 64_u32.wrapping_sub(KNOWN_FLOWS.trailing_zeros())) as u32
 }
 
@@ -161,16 +159,23 @@ impl KnownFlow {
         self.ifindex = arrival.ifindex;
         self.epoch = arrival.epoch;
         self.protocol = flow.protocol;
-        self.ends_sum = checksum::fold(checksum::pseudo_header_sum(flow, flow.protocol, 0));
+        let pseudo = checksum::pseudo_header_sum(flow, flow.protocol, 0);
+        let header = header_len(flow.family);
+        // Less the header where the packet's own length is added, which counts it.
+        let less = if matches!(flow.family, Family::V4) { !(header as u16) as u32 } else { 0 };
+        self.ends_sum = checksum::fold(pseudo.wrapping_add(less)).to_be();
+        let [source, destination] = [flow.source[0], flow.destination[0]];
+        let addresses = checksum::add_word(checksum::add_word(0, source), destination);
+        self.addresses_sum = checksum::fold(addresses).to_be() as u32;
         match course {
             Course::Foreign => self.tunnel = 0,
             Course::Encap(tunnel, outer, hop) => {
-                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu());
+                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu(), header);
                 self.tunnel = tunnel.id();
                 self.fill_encap(tunnel, outer, hop, flow.family);
             }
             Course::Decap(tunnel, hop) => {
-                self.take_way(arrival, hop, 0, u16::MAX);
+                self.take_way(arrival, hop, 0, u16::MAX, header);
                 self.tunnel = tunnel.id();
                 self.fill_decap(tunnel, hop, flow.family);
             }
@@ -178,9 +183,10 @@ impl KnownFlow {
     }
 
     #[inline(always)]
-    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16) {
+    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16, header: u32) {
         let room = hop.mtu.saturating_sub(overhead);
-        self.most = if room < tunnel_mtu as u32 { room as u16 } else { tunnel_mtu };
+        let most = if room < tunnel_mtu as u32 { room } else { tunnel_mtu as u32 };
+        self.most = most.saturating_sub(header) as u16;
         self.way_out = if hop.ifindex == arrival.ifindex { 0 } else { hop.ifindex };
         self.overhead = overhead as u8;
     }
@@ -190,9 +196,9 @@ impl KnownFlow {
     const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, inner: Family) {
         let flags = tunnel.flags();
         let inherits_df = flags.inherit_dont_fragment && matches!(inner, Family::V4);
-        self.switches = if flags.inherit_ttl { INHERIT_TTL } else { 0 }
-            | if inherits_df { INHERIT_DF } else { 0 }
-            | if flags.ecn_compatibility { 0 } else { COPY_ECN };
+        self.switches =
+            if flags.inherit_ttl { INHERIT_TTL } else { 0 } | if inherits_df { INHERIT_DF } else { 0 };
+        self.ecn_mask = if flags.ecn_compatibility { 0 } else { 3 };
         let outer = Outer {
             inner_len: outer.header_len().wrapping_neg(),
             tos: outer.tos & 0xfc,
@@ -307,7 +313,7 @@ impl KnownFlow {
         self.way_out
     }
 
-    /// The largest inner packet that fits, bytes.
+    /// The most bytes behind the inner header that fit.
     #[must_use]
     #[inline(always)]
     pub const fn most(&self) -> u32 {
@@ -321,11 +327,18 @@ impl KnownFlow {
         self.overhead as u32
     }
 
-    /// The folded sum of the pseudo-header without the length, in host order.
+    /// The folded sum of the pseudo-header in wire order, to which only the packet's length field is to be added.
     #[must_use]
     #[inline(always)]
     pub const fn ends_sum(&self) -> u32 {
         self.ends_sum as u32
+    }
+
+    /// The folded sum of both IPv4 addresses in wire order.
+    #[must_use]
+    #[inline(always)]
+    pub const fn addresses_sum(&self) -> u32 {
+        self.addresses_sum
     }
 
     /// The folded sum of the outer IPv4 header as it stands in [`Self::head`], in wire order.
@@ -376,11 +389,11 @@ impl KnownFlow {
         self.switches & INHERIT_DF != 0
     }
 
-    /// Whether the outer ECN field is the inner packet's.
+    /// The part of the inner ECN field that is copied: all or nothing.
     #[must_use]
     #[inline(always)]
-    pub const fn copies_ecn(&self) -> bool {
-        self.switches & COPY_ECN != 0
+    pub const fn ecn_mask(&self) -> u8 {
+        self.ecn_mask
     }
 
     /// Whether the inner DSCP becomes the outer one.
@@ -388,6 +401,14 @@ impl KnownFlow {
     #[inline(always)]
     pub const fn takes_dscp(&self) -> bool {
         self.switches & DECAP_DSCP != 0
+    }
+}
+
+#[inline(always)]
+const fn header_len(family: Family) -> u32 {
+    match family {
+        Family::V4 => ipv4::HEADER,
+        Family::V6 => ipv6::HEADER,
     }
 }
 

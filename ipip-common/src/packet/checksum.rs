@@ -25,6 +25,15 @@ pub const fn fold_words(sum: u64) -> u16 {
     ((sum >> 16).wrapping_add(sum & 0xffff) & 0xffff) as u16
 }
 
+/// Whether the sum of a few words is that of a right header: all ones. The same as [`fold_words`], but for sums below 2^35
+/// and with two steps, of which the second leaves no more than 0x10007.
+#[must_use]
+#[inline(always)]
+pub const fn is_all_ones(sum: u64) -> bool {
+    let sum = (sum >> 16).wrapping_add(sum & 0xffff);
+    (sum >> 16).wrapping_add(sum & 0xffff) == 0xffff
+}
+
 /// Folds the carries of a running sum into 16 bits.
 #[must_use]
 #[inline(always)]
@@ -81,6 +90,7 @@ mod tests {
         {
             let sum = words.into_iter().fold(0_u64, |sum, word| sum + u64::from(word));
             assert_eq!(fold_words(sum), fold(words.into_iter().fold(0, add_word)), "{words:x?}");
+            assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff, "{words:x?}");
         }
     }
 
@@ -109,6 +119,14 @@ mod tests {
             let after = update(before, header[at], new);
             header[at] = new;
             prop_assert_eq!(after, full(&header));
+        }
+
+        #[test]
+        fn a_right_header_is_all_ones(words in prop::array::uniform5(any::<u32>())) {
+            let sum = words.into_iter().fold(0_u64, |sum, word| sum + u64::from(word));
+            prop_assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff);
+            let missing = u64::from(!fold_words(sum));
+            prop_assert!(is_all_ones(sum + missing));
         }
 
         #[test]

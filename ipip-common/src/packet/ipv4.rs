@@ -140,7 +140,7 @@ impl Ipv4 {
         let [length, fragment, ttl, source, destination] = self.words;
         let sum = (length.to_be() as u64).wrapping_add(fragment.to_be() as u64);
         let sum = sum.wrapping_add(ttl.to_be() as u64).wrapping_add(source.to_be() as u64);
-        checksum::fold_words(sum.wrapping_add(destination.to_be() as u64)) == 0xffff
+        checksum::is_all_ones(sum.wrapping_add(destination.to_be() as u64))
     }
 
     /// Whether it is a right header without options, and no fragment.

@@ -198,14 +198,15 @@ impl Frame for XdpFrame {
 impl XdpFrame {
     #[inline(always)]
     fn get<T: Copy>(&self, at: usize) -> T {
-        // SAFETY: the verifier lets no program in that reads where `has` has not looked.
-        unsafe { ((self.link.start + at) as *const T).read_unaligned() }
+        // SAFETY: the verifier lets no program in that reads where `has` has not looked. The programs' targets read
+        // unaligned words; `read_unaligned` would read them byte by byte.
+        unsafe { *((self.link.start + at) as *const T) }
     }
 
     #[inline(always)]
     fn put<T>(&mut self, at: usize, value: T) {
         // SAFETY: as in `get`.
-        unsafe { ((self.link.start + at) as *mut T).write_unaligned(value) };
+        unsafe { *((self.link.start + at) as *mut T) = value };
     }
 }
 

@@ -32,8 +32,13 @@ pub(super) trait Inner {
     fn ends(frame: &impl Raw, at: usize) -> [u64; 4];
     /// Whether `known` is about packets like this.
     fn is_of(known: &KnownFlow, frame: &impl Raw, at: usize, first: u32, ports: u32) -> bool;
-    /// Whether the header is sound, and has nothing about it but what the flow's key says.
-    fn is_plain(frame: &impl Raw, at: usize) -> bool;
+    /// The length field as it stands in memory.
+    fn length(frame: &impl Raw, at: usize) -> u16;
+    /// The sum of the addresses, where the header has a checksum.
+    fn addresses_sum(frame: &impl Raw, at: usize) -> u64;
+    /// Whether the header is sound, and has nothing about it but what the flow's key says. `addresses` is the sum of its
+    /// addresses.
+    fn is_plain(frame: &impl Raw, at: usize, addresses: u64) -> bool;
     /// Whether it is a fragment, whose ports are not read.
     fn is_fragment(frame: &impl Raw, at: usize) -> bool;
     /// Makes the TTL one less.
@@ -86,12 +91,19 @@ impl Inner for V4 {
 
     /// Length and options are in the flow's key.
     #[inline(always)]
-    fn is_plain(frame: &impl Raw, at: usize) -> bool {
-        let ends = frame.get64(at + 12);
-        let sum =
-            u64::from(frame.get32(at)) + u64::from(frame.get32(at + 4)) + u64::from(frame.get32(at + 8));
-        let sum = sum + (ends & 0xffff_ffff) + (ends >> 32);
-        checksum::fold_words(sum) == 0xffff
+    fn is_plain(frame: &impl Raw, at: usize, addresses: u64) -> bool {
+        let sum = addresses + u64::from(frame.get32(at)) + u64::from(frame.get32(at + 4));
+        checksum::is_all_ones(sum + u64::from(frame.get32(at + 8)))
+    }
+
+    #[inline(always)]
+    fn length(frame: &impl Raw, at: usize) -> u16 {
+        frame.get16(at + 2)
+    }
+
+    #[inline(always)]
+    fn addresses_sum(frame: &impl Raw, at: usize) -> u64 {
+        u64::from(frame.get32(at + 12)) + u64::from(frame.get32(at + 16))
     }
 
     #[inline(always)]
@@ -164,7 +176,17 @@ impl Inner for V6 {
 
     /// No extension header that is looked into.
     #[inline(always)]
-    fn is_plain(frame: &impl Raw, at: usize) -> bool {
+    fn length(frame: &impl Raw, at: usize) -> u16 {
+        frame.get16(at + 4)
+    }
+
+    #[inline(always)]
+    fn addresses_sum(_frame: &impl Raw, _at: usize) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn is_plain(frame: &impl Raw, at: usize, _addresses: u64) -> bool {
         use next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
         !matches!(Self::protocol(frame, at), HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
     }
@@ -208,43 +230,39 @@ pub(super) fn find<'a, I: Inner>(
     first: impl FnOnce(u32) -> u32,
 ) -> Option<&'a KnownFlow> {
     let transport = at + I::HEADER;
-    let protocol = I::protocol(frame, at);
-    let has_ports = protocol == TCP || protocol == UDP;
-    if I::is_fragment(frame, at) {
-        return None;
-    }
-    if protocol == TCP && (!frame.has(transport + 20) || frame.get8(transport + 13) & SYN != 0) {
-        return None;
-    }
-    let ports = if has_ports { frame.get32(transport) } else { 0 };
+    let ports = match I::protocol(frame, at) {
+        TCP if !frame.has(transport + 20) || frame.get8(transport + 13) & SYN != 0 => return None,
+        TCP | UDP => frame.get32(transport),
+        _ => 0,
+    };
+    let epoch = memory.epoch();
     let known = memory.known(place(I::ends(frame, at), ports))?;
-    if known.epoch() != memory.epoch() || !known.is_from(frame.get64(0), memory.ifindex()) {
-        return None;
-    }
-    let ports = if has_ports { frame.get32(transport) } else { 0 };
     let first = first(frame.get32(at - 2)) & first_mask(I::FAMILY);
-    I::is_of(known, frame, at, first, ports).then_some(known)
+    let is_known = known.epoch() == epoch
+        && I::is_of(known, frame, at, first, ports)
+        && known.is_from(frame.get64(0), memory.ifindex());
+    (is_known && !I::is_fragment(frame, at)).then_some(known)
 }
 
-/// Whether the packet of `total_len` bytes is sound, fits, and its transport checksum is more than the sum of the
+/// Whether the packet with this length field is sound, fits, and its transport checksum is more than the sum of the
 /// pseudo-header (see [`crate::packet::transport::Transport::has_partial_checksum`]).
 #[inline(always)]
-pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize, total_len: u32) -> bool {
-    if I::ttl(frame, at) < 2 || total_len > known.most() || !I::is_plain(frame, at) {
-        return false;
-    }
-    let room = total_len.wrapping_sub(I::HEADER as u32);
-    if room >> 16 != 0 {
+pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) -> bool {
+    let room = I::total_len(frame, at).wrapping_sub(I::HEADER as u32);
+    if I::ttl(frame, at) < 2
+        || room > known.most()
+        || !I::is_plain(frame, at, u64::from(known.addresses_sum()))
+    {
         return false;
     }
     let transport = at + I::HEADER;
-    let field = match I::protocol(frame, at) {
-        TCP if frame.has(transport + 20) => frame.get16(transport + 16),
-        UDP => frame.get16(transport + 6),
-        TCP => return false,
-        _ => return true,
-    };
-    checksum::fold(known.ends_sum() + room) != u16::from_be(field)
+    let sum = known.ends_sum() + u32::from(I::length(frame, at));
+    let sum = ((sum & 0xffff) + (sum >> 16)) as u16;
+    match I::protocol(frame, at) {
+        UDP => sum != frame.get16(transport + 6),
+        TCP => frame.has(transport + 20) && sum != frame.get16(transport + 16),
+        _ => true,
+    }
 }
 
 /// Whether the two ECN fields are the same, so that nothing has to be combined, or can be combined without anything to

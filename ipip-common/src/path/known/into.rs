@@ -8,7 +8,6 @@ use crate::{
     abi::{Family, KnownFlow, Traffic},
     env::Memory,
     frame::Raw,
-    packet::checksum,
 };
 
 /// Encapsulates the packet at the frame's network header.
@@ -19,7 +18,7 @@ pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kn
         return Known::Foreign;
     }
     let total_len = I::total_len(frame, ETHERNET);
-    if !is_good::<I>(known, frame, ETHERNET, total_len) {
+    if !is_good::<I>(known, frame, ETHERNET) {
         return Known::Unknown;
     }
     if frame.linear() != total_len + ETHERNET as u32 && !trim(frame, total_len) {
@@ -65,12 +64,14 @@ fn under_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownF
         if needs_ident { traffic.take_idents(1, memory.ident_block()) } else { 0 }
     });
     let ident = ident.unwrap_or(0).to_be();
-    let ecn = if known.copies_ecn() { I::ecn(frame, INNER) } else { 0 };
+    let ecn = I::ecn(frame, INNER) & known.ecn_mask();
     let ttl = if known.inherits_ttl() { I::ttl(frame, INNER).wrapping_sub(1) } else { 0 };
     let length = (total_len as u16).wrapping_add(HEADER as u16).to_be();
     let sum = known.outer_sum() + u32::from(length) + u32::from(ident);
     let sum = sum + (u32::from(ecn) << 8) + u32::from(ttl) + u32::from(fragment);
-    let checksum = checksum::finish(sum);
+    // A sum of five halves: what the second step leaves needs no third.
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let checksum = !((sum >> 16) + sum) as u16;
     frame.put64(0, head[0]);
     frame.put64(8, head[1] | u64::from(ecn) << 56);
     let middle = head[2] | u64::from(length) | u64::from(ident) << 16;
@@ -97,7 +98,7 @@ fn under_v6<I: Inner, const HEADER: usize>(
     }
     let total_len = I::total_len(frame, inner);
     let _ = memory.with_traffic(known.tunnel(), |traffic| count(traffic, total_len));
-    let ecn = if known.copies_ecn() { I::ecn(frame, inner) } else { 0 };
+    let ecn = I::ecn(frame, inner) & known.ecn_mask();
     let ttl = if known.inherits_ttl() { I::ttl(frame, inner).wrapping_sub(1) } else { 0 };
     let length = (total_len as u16).wrapping_add(HEADER as u16 - 40).to_be();
     let head = known.head();

@@ -31,8 +31,8 @@ pub(super) fn of_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
         && frame.get8(ETHERNET) == 0x45
         && !V4::is_fragment(frame, ETHERNET)
         && V4::total_len(frame, ETHERNET) == total_len + HEADER as u32
-        && V4::is_plain(frame, ETHERNET);
-    if !is_accepted || !is_good::<I>(known, frame, INNER, total_len) {
+        && V4::is_plain(frame, ETHERNET, V4::addresses_sum(frame, ETHERNET));
+    if !is_accepted || !is_good::<I>(known, frame, INNER) {
         return Known::Unknown;
     }
     carry_on::<I, HEADER>(frame, memory, known, V4::tos(frame, ETHERNET), total_len, Family::V4)
@@ -51,7 +51,7 @@ pub(super) fn of_v6<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
     let is_accepted = known.accepts_v6(V6::ends(frame, ETHERNET))
         && frame.get8(ETHERNET) >> 4 == 6
         && V6::total_len(frame, ETHERNET) == total_len + HEADER as u32;
-    if !is_accepted || !is_good::<I>(known, frame, INNER, total_len) {
+    if !is_accepted || !is_good::<I>(known, frame, INNER) {
         return Known::Unknown;
     }
     carry_on::<I, HEADER>(frame, memory, known, V6::tos(frame, ETHERNET), total_len, Family::V6)
