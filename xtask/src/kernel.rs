@@ -61,6 +61,29 @@ pub(crate) fn get(wanted: Wanted) -> Result<Kernel> {
         .with_context(|| format!("{package} has no kernel where one is expected, in {}", tree.display()))
 }
 
+/// Installs QEMU, and the busybox that virtme-ng starts a guest with. Where parts of it are here from backports already, Debian's own version would remove them: then it is
+/// taken from backports too.
+pub(crate) fn emulator() -> Result<()> {
+    let packages = ["qemu-system-x86"];
+    apt::ensure(&["busybox-static", "file"], "booting other kernels")?;
+    let Err(error) = apt::ensure(&packages, "booting other kernels") else { return Ok(()) };
+    eprintln!("    so trying backports: {error:#}");
+    apt::ensure(&["debian-archive-keyring"], "trusting backports")?;
+    let apt = Apt::of("bookworm-backports", &["bookworm", "bookworm-backports"])?;
+    apt.step("installing qemu-system-x86 from backports", "about a minute", |command| {
+        command.args([
+            "install",
+            "--yes",
+            "--no-remove",
+            "--no-install-recommends",
+            "-t",
+            "bookworm-backports",
+        ]);
+        command.args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    })
+    .with_context(|| format!("neither Debian's QEMU nor that of backports can be installed ({error:#})"))
+}
+
 fn unpacked(tree: &Path) -> Option<Kernel> {
     if !tree.join("complete").exists() {
         return None;
@@ -103,14 +126,21 @@ struct Apt {
 
 impl Apt {
     fn new(suite: &'static str) -> Result<Self> {
+        Self::of(suite, &[suite])
+    }
+
+    /// A state for several suites together, kept under a name.
+    fn of(suite: &'static str, suites: &[&str]) -> Result<Self> {
         let home = folder().join("apt").join(suite);
         for part in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(home.join(part)).with_context(|| format!("creating {}", home.display()))?;
         }
         let list = home.join("sources.list");
         let mirror = mirror()?;
-        fs::write(&list, format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
-            .with_context(|| format!("writing {}", list.display()))?;
+        let lines: Vec<String> =
+            suites.iter().map(|suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n")).collect();
+        let lines = lines.concat();
+        fs::write(&list, lines).with_context(|| format!("writing {}", list.display()))?;
         let options = [
             format!("Dir::Etc::sourcelist={}", list.display()),
             "Dir::Etc::sourceparts=/dev/null".to_owned(),
