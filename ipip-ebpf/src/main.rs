@@ -14,6 +14,8 @@
     expect(clippy::many_single_char_names, reason = "the six bytes of an Ethernet address")
 )]
 
+#[cfg(all(target_arch = "bpf", feature = "bench"))]
+mod bench;
 #[cfg(target_arch = "bpf")]
 mod env;
 #[cfg(target_arch = "bpf")]
@@ -23,7 +25,7 @@ mod maps;
 
 #[cfg(target_arch = "bpf")]
 #[expect(clippy::needless_pass_by_value, reason = "the macros of aya hand the context over")]
-mod programs {
+pub(crate) mod programs {
     use aya_ebpf::{
         macros::{classifier, xdp},
         programs::{TcContext, XdpContext},
@@ -54,11 +56,16 @@ mod programs {
     #[xdp(frags)]
     #[inline(always)]
     fn xdp_port(ctx: XdpContext) -> u32 {
-        if let Some(action) = xdp::carry_known(&ctx) {
+        port(&ctx)
+    }
+
+    #[inline(always)]
+    pub(crate) fn port(ctx: &XdpContext) -> u32 {
+        if let Some(action) = xdp::carry_known(ctx) {
             return action;
         }
         // SAFETY: nothing here needs to be dropped. Where there is no such program, the packet is tier 2's.
-        unsafe { maps::STAGES.tail_call(&ctx, map::WHOLE) };
+        unsafe { maps::STAGES.tail_call(ctx, map::WHOLE) };
         xdp::PASS
     }
 

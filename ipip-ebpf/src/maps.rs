@@ -60,6 +60,14 @@ impl Changing {
         // SAFETY: the pointer is to a word of the map, which the daemon may change at any time.
         unsafe { self.0.get().read_volatile() }
     }
+
+    /// What the daemon does, for the benchmark.
+    #[cfg(feature = "bench")]
+    #[inline(always)]
+    pub(crate) fn raise(&self) {
+        // SAFETY: as in `load`; the benchmark has no daemon.
+        unsafe { self.0.get().write_volatile(self.load().wrapping_add(1)) }
+    }
 }
 
 /// Identifications that one CPU may use before it repeats: `ipip_common::abi::ident_block`. Set at load.

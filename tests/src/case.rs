@@ -13,6 +13,8 @@ pub mod mac {
     pub const WAN: [u8; 6] = [2, 0, 0, 0, 0, 2];
     /// The host's interface `slow0`.
     pub const SLOW: [u8; 6] = [2, 0, 0, 0, 0, 4];
+    /// Of an interface that nothing arrives at.
+    pub const SPARE: [u8; 6] = [2, 0, 0, 0, 0, 5];
     /// The client.
     pub const CLIENT: [u8; 6] = [2, 0, 0, 0, 1, 1];
     /// The gateway that the tunnel's remote is behind.

@@ -10,6 +10,7 @@
     reason = "a panic is how a test fails"
 )]
 
+pub mod bench;
 pub mod bpffs;
 pub mod bytes;
 pub mod case;

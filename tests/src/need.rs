@@ -25,6 +25,19 @@ pub fn bpf() -> Option<PathBuf> {
     None
 }
 
+/// The programs with those of the benchmark beside them; for root only.
+pub fn bench_object() -> Option<PathBuf> {
+    if !root() {
+        return None;
+    }
+    let path = target("bpf/ipip-bench.o");
+    if path.exists() {
+        return Some(path);
+    }
+    skip(&format!("there is no {}: `cargo xtask test net` builds it", path.display()));
+    None
+}
+
 /// The program `ipip-ctl`, `IPIP_CTL` or what cargo leaves in target/; for root only.
 #[must_use]
 pub fn ctl() -> Option<PathBuf> {

@@ -35,16 +35,16 @@ pub(crate) fn object() -> Result<PathBuf> {
     object_with(false)
 }
 
+/// Builds the programs with those of the benchmark beside them, as an object of its own.
+pub(crate) fn bench_object() -> Result<PathBuf> {
+    let linked = link(Some("bench"))?;
+    let object = sh::target().join("bpf/ipip-bench.o");
+    fs::copy(&linked, &object).with_context(|| format!("writing {}", object.display()))?;
+    Ok(object)
+}
+
 fn object_with(trace: bool) -> Result<PathBuf> {
-    let toolchain = setup::toolchain()?;
-    eprintln!("==> building the eBPF programs (about 30 s the first time)");
-    let mut command = toolchain.cargo("build", &[]);
-    command.args(["--release", "--bin", "ipip-ebpf"]);
-    if trace {
-        command.args(["--features", "trace"]);
-    }
-    sh::must(&mut command)?;
-    let linked = sh::target().join("bpf").join(setup::BPF_TARGET).join("release/ipip-ebpf");
+    let linked = link(trace.then_some("trace"))?;
     let bytes =
         fs::read(&linked).with_context(|| format!("reading the linked programs {}", linked.display()))?;
     let object = object_path();
@@ -52,6 +52,19 @@ fn object_with(trace: bool) -> Result<PathBuf> {
         fs::write(&object, &bytes).with_context(|| format!("writing {}", object.display()))?;
     }
     Ok(object)
+}
+
+/// Links the programs, and returns where they are until the next time.
+fn link(feature: Option<&str>) -> Result<PathBuf> {
+    let toolchain = setup::toolchain()?;
+    eprintln!("==> building the eBPF programs (about 30 s the first time)");
+    let mut command = toolchain.cargo("build", &[]);
+    command.args(["--release", "--bin", "ipip-ebpf"]);
+    if let Some(feature) = feature {
+        command.args(["--features", feature]);
+    }
+    sh::must(&mut command)?;
+    Ok(sh::target().join("bpf").join(setup::BPF_TARGET).join("release/ipip-ebpf"))
 }
 
 /// Builds the daemon around the object that is there.

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod apt;
+mod bench;
 mod build;
 mod conformance;
 mod docs;
@@ -51,6 +52,8 @@ enum Command {
     Run(run::Args),
     /// Runs the tests, all tiers or those named
     Test(test::Args),
+    /// Measures what a packet costs, beside floors and peers in the same run (about ten minutes)
+    Bench(bench::Args),
     /// Checks format, lints, docs, licences, spelling, and the shape of the eBPF object
     Lint,
     /// Writes the documents that are made from the code
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         }),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Lint => lint::run(),
         Command::Docs(args) => docs::run(&args),
     };

@@ -97,7 +97,10 @@ impl Tier {
             Self::Load => rooted(name, &["load"], filters, &[]),
             Self::Prog => rooted(name, &["prog"], filters, &[]),
             // One at a time: they share the machine's clock and its few processors.
-            Self::Net => rooted(name, &named("net_")?, filters, &["--test-threads=1"]),
+            Self::Net => {
+                build::bench_object()?;
+                rooted(name, &named("net_")?, filters, &["--test-threads=1"])
+            }
             Self::Ctl => rooted(name, &named("ctl_")?, filters, &["--test-threads=1"]),
             Self::Vm => {
                 let built = build::all(false, false)?;

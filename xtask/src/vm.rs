@@ -14,7 +14,7 @@ use crate::build::{Built, OBJECT_VARIABLE};
 use crate::kernel::{self, Kernel, Wanted};
 use crate::sh::{self, Step};
 use crate::tally::Tally;
-use crate::{apt, python, test};
+use crate::{python, test};
 
 /// The oldest kernel that is supported, and the one where everything works.
 const KERNELS: [Wanted; 2] =
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_mins(20);
 
 /// Runs test programs on every kernel, in one boot each.
 pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Result<Tally> {
-    apt::ensure(&["qemu-system-x86", "file"], "booting other kernels")?;
+    kernel::emulator()?;
     let vng = python::tool(&kernel::folder().join("venv"), VIRTME, "vng")?;
     let mut tally = Tally::default();
     for wanted in KERNELS {
@@ -45,24 +45,67 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
             about: "emulated: some minutes, 20 at most",
             limit: Some(LIMIT),
         };
-        let booted = step.run(&mut boot(&vng, &kernel, &share, &script));
+        let booted = step.run(&mut boot(&vng, &kernel, &share, &script, 2));
         tally += collect(wanted.series, &share, binaries, booted);
     }
     Ok(tally)
 }
 
 /// Returns the command that boots a kernel; virtme-ng finds the modules beside it.
-fn boot(vng: &Path, kernel: &Kernel, share: &Path, script: &Path) -> Command {
+fn boot(vng: &Path, kernel: &Kernel, share: &Path, script: &Path, processors: u32) -> Command {
     let mut command = Command::new(vng);
     // vng starts its parts by name.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", vng.parent().unwrap_or(vng).display()));
-    command.args(["--disable-kvm", "--disable-microvm", "--user", "root", "--cpus", "2", "--memory", "2G"]);
+    command.args(["--disable-kvm", "--disable-microvm", "--user", "root", "--memory", "2G"]);
+    command.arg("--cpus").arg(processors.to_string());
     command.arg("--run").arg(&kernel.image).arg("--rwdir").arg(share);
     // Where tests leave what they captured.
     command.arg("--rwdir").arg(sh::target().join("pcap"));
     command.arg("--exec").arg(format!("sh {}", script.display()));
     command
+}
+
+/// Runs the benchmark in an emulated machine of one processor whose clock counts instructions: a nanosecond is one. What
+/// it counted is copied to `result`.
+pub(crate) fn count(object: &Path, bench: &Path, result: &Path) -> Result<()> {
+    kernel::emulator()?;
+    let vng = python::tool(&kernel::folder().join("venv"), VIRTME, "vng")?;
+    // Linux before 6.10 looks up a CPU's own array element by a call.
+    let kernel = kernel::get(KERNELS[1])?;
+    let share = kernel::folder().join("share/counting");
+    let _ = fs::remove_dir_all(&share);
+    fs::create_dir_all(&share).with_context(|| format!("creating {}", share.display()))?;
+    let script = share.join("guest.sh");
+    let text = format!(
+        "mount -t bpf bpf /sys/fs/bpf\nmodprobe veth\nmodprobe tun\nip link set lo up\nexport PATH={}\n{} --counting --object {} \
+         --folder {} ns veth >{}/out.txt 2>&1\nsync\n",
+        std::env::var("PATH").unwrap_or_default(),
+        bench.display(),
+        object.display(),
+        share.display(),
+        share.display(),
+    );
+    fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
+    let captures = sh::target().join("pcap");
+    fs::create_dir_all(&captures).with_context(|| format!("creating {}", captures.display()))?;
+    let mut command = boot(&vng, &kernel, &share, &script, 1);
+    // The default processor counts each byte of a string instruction.
+    command.args(["--qemu-opts=-icount shift=0,sleep=off -cpu qemu64"]);
+    let step = Step {
+        what: "booting Linux 6.12 and counting instructions on it",
+        about: "emulated: some minutes, 15 at most",
+        limit: Some(Duration::from_mins(15)),
+    };
+    let booted = step.run(&mut command);
+    let counted = share.join("insn.json");
+    if !counted.exists() {
+        let said = fs::read_to_string(share.join("out.txt")).unwrap_or_default();
+        booted.with_context(|| format!("the emulated machine left nothing; it said: {}", said.trim()))?;
+        anyhow::bail!("the emulated machine left nothing; it said: {}", said.trim());
+    }
+    fs::copy(&counted, result).with_context(|| format!("copying {}", counted.display()))?;
+    Ok(())
 }
 
 /// Returns what the guest does: prepare what a booted Debian has, run each program, and leave its status in a file.

@@ -1,0 +1,100 @@
+//! The ends of a rig of interfaces: a generator of frames, a plain redirect, floors as routers, and a sink.
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, xdp_action},
+    helpers::generated::bpf_redirect,
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+use super::{
+    ARRIVED, floor,
+    packet::{put, setting, start},
+};
+
+/// Makes a fresh packet of each frame, whatever an earlier lap left in it, and sends it into the rig.
+#[xdp(frags)]
+#[inline(always)]
+fn generate(ctx: XdpContext) -> u32 {
+    let (Some(start), Some(original)) = (start(&ctx, 64), super::packet::original()) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    let mut at = 0;
+    while at < 8 {
+        put(start, 8 * at, original.words[at]);
+        at += 1;
+    }
+    onto(&ctx)
+}
+
+#[inline(always)]
+fn onto(_ctx: &XdpContext) -> u32 {
+    let Some(setting) = setting() else { return xdp_action::XDP_ABORTED };
+    // SAFETY: the helper takes plain numbers.
+    unsafe { bpf_redirect(setting.ifindex, 0) as u32 }
+}
+
+/// The same for packets with two headers, of which routers change more.
+#[xdp(frags)]
+#[inline(always)]
+fn generate_long(ctx: XdpContext) -> u32 {
+    let (Some(start), Some(original)) = (start(&ctx, 80), super::packet::original()) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    let mut at = 0;
+    while at < 10 {
+        put(start, 8 * at, original.words[at]);
+        at += 1;
+    }
+    onto(&ctx)
+}
+
+/// Sends a packet on as it is.
+#[xdp(frags)]
+#[inline(always)]
+fn redirect(ctx: XdpContext) -> u32 {
+    onto(&ctx)
+}
+
+#[xdp(frags)]
+#[inline(always)]
+fn push_redirect(ctx: XdpContext) -> u32 {
+    floor::into20_onto(&ctx)
+}
+
+#[xdp(frags)]
+#[inline(always)]
+fn pull_redirect(ctx: XdpContext) -> u32 {
+    floor::out20_onto(&ctx)
+}
+
+/// Keeps what comes back to the generator out of the rig.
+#[xdp(frags)]
+#[inline(always)]
+fn ignore(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// Counts what arrives.
+#[xdp(frags)]
+#[inline(always)]
+fn sink(_ctx: XdpContext) -> u32 {
+    count();
+    xdp_action::XDP_DROP
+}
+
+/// The same behind the kernel's router, on the way out: what the kernel costs at its best, without the veth.
+#[classifier]
+#[inline(always)]
+fn sink_egress(_ctx: TcContext) -> i32 {
+    count();
+    TC_ACT_SHOT as i32
+}
+
+#[inline(always)]
+pub(super) fn count() {
+    if let Some(arrived) = ARRIVED.get_ptr_mut(0) {
+        // SAFETY: the benchmark runs on one CPU.
+        unsafe { *arrived = (*arrived).wrapping_add(1) };
+    }
+}

@@ -1,0 +1,234 @@
+//! Packets per second from port to port over veths, with generator, router and sink on one CPU.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::Options;
+use super::packet::{Payload, frame, inner, into_tunnel, local, outer, remote, server, somebody};
+use super::rig::{Rig, rounds};
+use super::rows::Rows;
+use super::world::{Place, Setting, Tunnel, World, inside};
+use crate::case::mac;
+use crate::offload::{Offload, set};
+
+/// What stands between generator and sink.
+#[derive(Clone, Copy)]
+enum Router {
+    /// A program of the benchmark on the port.
+    Program(&'static str),
+    /// The real programs, with a tunnel of this kind.
+    Ours { is_v6: bool, is_over_v6: bool },
+    /// The kernel, set up by these commands and taken down by those.
+    Kernel { up: &'static [&'static str], down: &'static [&'static str] },
+}
+
+/// One row.
+struct Job {
+    name: String,
+    router: Router,
+    frame: Vec<u8>,
+}
+
+/// A packet out of a tunnel, as it arrives where the generator is.
+fn out(is_v6: bool, is_over_v6: bool) -> Vec<u8> {
+    let packet = inner(server(is_v6), somebody(is_v6), Payload::Udp, if is_v6 { 54 } else { 50 });
+    frame(mac::LAN, mac::CLIENT, &outer(remote(is_over_v6), local(is_over_v6), &packet))
+}
+
+const KINDS: [(&str, bool, bool); 4] =
+    [("ipip", false, false), ("6in4", true, false), ("4in6", false, true), ("6in6", true, true)];
+
+/// The kernel's own ways: name, what to do, how to undo it, and whether the packet comes out of a tunnel.
+const KERNEL: [(&str, &[&str], &[&str]); 6] = [
+    ("kernel, no tunnel", &["ip route replace 10.2.0.0/16 via 192.0.2.254"], &[]),
+    (
+        "kernel VXLAN into",
+        &[
+            "ip link add vx0 type vxlan id 7 local 192.0.2.1 remote 198.51.100.2 dstport 4789 dev wan0",
+            "ip link set vx0 up",
+            "ip neighbour replace 172.31.0.2 lladdr 02:00:00:00:09:09 nud permanent dev vx0",
+            "ip route replace 10.2.0.0/16 via 172.31.0.2 dev vx0 onlink",
+        ],
+        &["ip link del vx0"],
+    ),
+    (
+        "kernel SRv6 reduced into",
+        &["ip route replace 10.2.0.0/16 encap seg6 mode encap.red segs 2001:db8:b::2 dev wan0"],
+        &[],
+    ),
+    (
+        "kernel ipip into",
+        &[
+            "ip link add t0 type ipip local 192.0.2.1 remote 198.51.100.2",
+            "ip link set t0 up",
+            "ip route replace 10.2.0.0/16 dev t0",
+        ],
+        &["ip link del t0"],
+    ),
+    (
+        "kernel sit into",
+        &[
+            "ip link add t0 type sit local 192.0.2.1 remote 198.51.100.2",
+            "ip link set t0 up",
+            "ip -6 route replace 2001:db8:2::/48 dev t0",
+        ],
+        &["ip link del t0"],
+    ),
+    (
+        "kernel ip6tnl into",
+        &[
+            "ip link add t0 type ip6tnl mode any local 2001:db8:a::1 remote 2001:db8:b::2",
+            "ip link set t0 up",
+            "ip route replace 10.2.0.0/16 dev t0",
+        ],
+        &["ip link del t0"],
+    ),
+];
+
+fn jobs() -> Vec<Job> {
+    let plain = into_tunnel(false, Payload::Udp, 64);
+    let mut jobs = vec![
+        Job { name: "drop".to_owned(), router: Router::Program("sink"), frame: plain.clone() },
+        Job { name: "redirect".to_owned(), router: Router::Program("redirect"), frame: plain.clone() },
+        Job { name: "floor into".to_owned(), router: Router::Program("push_redirect"), frame: plain.clone() },
+        Job {
+            name: "floor out".to_owned(),
+            router: Router::Program("pull_redirect"),
+            frame: out(false, false),
+        },
+    ];
+    for (name, is_v6, is_over_v6) in KINDS {
+        let router = Router::Ours { is_v6, is_over_v6 };
+        jobs.push(Job { name: format!("{name} into"), router, frame: into_tunnel(is_v6, Payload::Udp, 64) });
+        jobs.push(Job { name: format!("{name} out"), router, frame: out(is_v6, is_over_v6) });
+    }
+    for (name, up, down) in KERNEL {
+        let is_v6 = name.contains("sit");
+        let frame = into_tunnel(is_v6, Payload::Udp, 64);
+        jobs.push(Job { name: name.to_owned(), router: Router::Kernel { up, down }, frame });
+    }
+    jobs
+}
+
+/// Measures every row, pass by pass.
+pub(super) fn measure(options: &Options, rows: &mut Rows) -> Result<()> {
+    let (passes, time) = match (options.counting, options.quick) {
+        (true, _) => (1, Duration::from_millis(60)),
+        (false, true) => (1, Duration::from_millis(200)),
+        (false, false) => (4, Duration::from_millis(1200)),
+    };
+    let place = Place::new();
+    place.lead(false);
+    // What comes out of a tunnel leaves by the sink too.
+    place.host.run("ip route replace 10.3.0.0/16 via 192.0.2.254");
+    place.host.run("ip -6 route replace 2001:db8:3::/48 via 2001:db8:a::fe");
+    for (namespace, interface) in [(&place.host, "lan0"), (&place.host, "wan0"), (&place.around, "wan0")] {
+        // A veth takes redirected frames while it has a program or GRO.
+        set(namespace, interface, Offload::GenericReceive, true);
+    }
+    let index = |interface: &str| place.around.link(interface).index;
+    let rig =
+        Rig { generator: index("lan0"), spare: [index("spare0"), index("spare1")], sink: index("wan0") };
+    let mut results: Vec<(Job, Vec<f64>, String)> =
+        jobs().into_iter().map(|job| (job, Vec::new(), String::new())).collect();
+    inside(&place.around, || -> Result<()> {
+        let mut ends = World::ends(&options.object)?;
+        rig.open(&mut ends)?;
+        for _ in 0..passes {
+            for (job, mpps, note) in &mut results {
+                match one(options, &place, &rig, &mut ends, job, time) {
+                    Ok((more, void)) => {
+                        mpps.extend(more);
+                        if void > 0 {
+                            *note = format!("{void} rounds void: too many packets lost");
+                        }
+                    }
+                    Err(error) => *note = format!("not measured: {error:#}"),
+                }
+            }
+        }
+        Ok(())
+    })?;
+    for (job, mpps, note) in results {
+        if mpps.is_empty() {
+            rows.leave_out(&format!("veth: {}", job.name), &note);
+            continue;
+        }
+        if options.counting {
+            let name = match job.router {
+                Router::Ours { .. } if job.name == "ipip into" => "rig: ours into".to_owned(),
+                Router::Program(_) | Router::Ours { .. } | Router::Kernel { .. } => {
+                    format!("rig: {}", job.name)
+                }
+            };
+            let each: Vec<f64> = mpps.iter().map(|mpps| 1e3 / mpps).collect();
+            rows.add("veth", &name, "instructions", (job.name != "drop").then_some("rig: drop"), each);
+        } else {
+            rows.add("veth", &job.name, "Mpps", None, mpps);
+        }
+        rows.note(note);
+    }
+    Ok(())
+}
+
+/// Sets a router up, sends through it, and takes it down.
+fn one(
+    options: &Options,
+    place: &Place,
+    rig: &Rig,
+    ends: &mut World,
+    job: &Job,
+    time: Duration,
+) -> Result<(Vec<f64>, usize)> {
+    match job.router {
+        Router::Kernel { up, down } => {
+            let mut behind = place.host.enter(|| World::ends(&options.object))?;
+            place.host.enter(|| behind.drop_egress("wan0"))?;
+            let ready = up.iter().try_for_each(|command| try_run(place, command));
+            let result =
+                ready.and_then(|()| rounds(1, || rig.run(ends, &job.frame, time, &mut |_| behind.arrived())));
+            let back =
+                ["ip route replace 10.2.0.0/16 dev ipip0", "ip -6 route replace 2001:db8:2::/48 dev ipip0"];
+            for command in down.iter().chain(&back) {
+                let _ = try_run(place, command);
+            }
+            result
+        }
+        Router::Program(_) | Router::Ours { .. } => {
+            // The programs live as long as their world, in the router's namespace.
+            let mut router = place.host.enter(|| World::load(&options.object, place, 1))?;
+            if let Router::Program(name) = job.router {
+                router.detach()?;
+                let (wan, lan) = (router.wan, router.lan);
+                router.set(&[], Setting { ifindex: wan, ..Setting::default() })?;
+                place.host.enter(|| router.attach(name, lan))?;
+            } else if let Router::Ours { is_v6, is_over_v6 } = job.router {
+                let (tunnel, ifindex) = (Tunnel::of(is_v6, is_over_v6), router.tunnel);
+                router.install(&tunnel, ifindex)?;
+                router.start_idents(tunnel.id)?;
+            }
+            let is_drop = job.name == "drop";
+            let result = rounds(1, || {
+                rig.run(ends, &job.frame, time, &mut |ends| {
+                    if is_drop { router.arrived() } else { ends.arrived() }
+                })
+            });
+            router.detach()?;
+            result
+        }
+    }
+}
+
+fn try_run(place: &Place, line: &str) -> Result<()> {
+    let mut words = line.split_whitespace();
+    let program = words.next().context("an empty command")?;
+    let output =
+        place.host.command(program).args(words).output().with_context(|| format!("starting {program}"))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "`{line}`: {}",
+        String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")
+    );
+    Ok(())
+}
