@@ -1,11 +1,15 @@
 //! The command line's grammar, and nothing else.
 
+mod words;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::EXIT_CODES;
 use crate::spec::TunnelSpec;
+
+pub use self::words::translate;
 
 /// Where the daemon's socket is unless said otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/ipip/ipip.sock";
@@ -38,19 +42,67 @@ pub enum Verb {
     /// Run the daemon: set up the tunnels of the configuration file, and serve the socket
     Daemon(DaemonArgs),
     /// Add a tunnel
-    Add(TunnelSpec),
-    /// Remove a tunnel
-    Remove {
-        /// Name of the tunnel's interface
-        name: String,
+    #[command(after_help = "Properties are also read as RouterOS writes them: mtu=1472 is --mtu 1472.")]
+    Add {
+        /// Name of the tunnel's interface [default: the next free ipipN]
+        #[arg(value_name = "NAME", conflicts_with = "name")]
+        tunnel: Option<String>,
+        /// The tunnel as written.
+        #[command(flatten)]
+        properties: TunnelSpec,
     },
+    /// Give tunnels other properties, under traffic
+    #[command(
+        after_help = "Properties are also read as RouterOS writes them: mtu=1472 is --mtu 1472. An empty value \
+        (comment=) gives a property its default again. A new name makes a new interface."
+    )]
+    Set {
+        /// The tunnels: names, numbers in the list, or beginnings of names
+        #[arg(required = true, value_name = "TUNNEL")]
+        tunnels: Vec<String>,
+        /// What to change.
+        #[command(flatten)]
+        properties: TunnelSpec,
+    },
+    /// Let tunnels carry traffic; also makes interfaces again that somebody removed
+    Enable(Selected),
+    /// Keep tunnels defined, but let them carry nothing
+    Disable(Selected),
+    /// Remove tunnels
+    Remove(Selected),
     /// List the tunnels
     Print {
         /// Every property, and the traffic by tier
         form: Option<Form>,
     },
+    /// Make a file the configuration: change what differs, all of it or nothing
+    Apply {
+        /// The file; - is standard input
+        file: PathBuf,
+        /// Show every property that differs
+        #[arg(long)]
+        diff: bool,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read the configuration file again, as SIGHUP does
+    Reload,
+    /// Look for mistakes in a configuration file; needs neither root nor a daemon
+    Check {
+        /// The file; - is standard input
+        file: PathBuf,
+    },
     /// Show how the daemon does, and the interfaces that it is attached to
     Status,
+}
+
+/// Which tunnels.
+#[derive(Clone, Debug, Args)]
+pub struct Selected {
+    /// Names, numbers in the list, or beginnings of names; commas may join them
+    #[arg(required = true, value_name = "TUNNEL")]
+    pub tunnels: Vec<String>,
 }
 
 /// How much to print of a tunnel.
@@ -98,7 +150,8 @@ mod tests {
         )
         .unwrap();
         assert!(cli.json && cli.socket.as_os_str() == "/s");
-        let Verb::Add(spec) = cli.verb else { panic!("not add") };
+        let Verb::Add { tunnel, properties: spec } = cli.verb else { panic!("not add") };
+        let spec = TunnelSpec { name: tunnel, ..spec };
         let json = serde_json::to_value(&spec).unwrap();
         assert_eq!(json.as_object().unwrap().len(), TunnelSpec::PROPERTIES.len());
         assert_eq!(json["mtu"], 1400);

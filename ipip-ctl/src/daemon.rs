@@ -35,7 +35,7 @@ pub struct Options {
 }
 
 /// Runs until it is told to stop. SIGTERM leaves tunnels, programs and traffic as they are, for the next daemon;
-/// SIGINT (Ctrl-C) removes everything.
+/// SIGINT (Ctrl-C) removes everything. SIGHUP has it read the configuration file again.
 ///
 /// # Errors
 ///
@@ -81,6 +81,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     tokio::spawn(server::serve(listener, calls));
     let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
     let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
+    let mut hang_up = stop(SignalKind::hangup())?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     log::info!("serving {}", options.socket.display());
@@ -91,6 +92,10 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
             }
             Some(()) = changes.recv() => report(engine.reconcile().await),
             _ = look_around.tick() => report(engine.reconcile().await),
+            _ = hang_up.recv() => {
+                log::info!("reading the configuration file again");
+                report(engine.reload().await.map(drop));
+            }
             _ = terminate.recv() => {
                 log::info!("stopping; tunnels go on without the daemon");
                 return Ok(());

@@ -1,13 +1,17 @@
 //! What people and programs see: data on standard output, failures on standard error. Nothing else prints.
 
+mod changes;
 mod detail;
 mod list;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+pub use self::changes::Changes;
+use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, TunnelView};
 use crate::failure::{Failure, FailureKind};
 
@@ -33,13 +37,29 @@ impl Report {
         self.write(|| format!("added {name}\n"), || json!({ "added": name }))
     }
 
-    /// Reports that a tunnel was removed.
+    /// Reports what was changed, or would be.
     ///
     /// # Errors
     ///
     /// Standard output cannot be written.
-    pub fn removed(self, name: &str) -> Result<(), Failure> {
-        self.write(|| format!("removed {name}\n"), || json!({ "removed": name }))
+    pub fn changes(self, changes: &[Change], form: Changes) -> Result<(), Failure> {
+        self.write(
+            || changes::text(changes, form),
+            || json!({ "dry-run": form.is_dry_run, "changes": changes }),
+        )
+    }
+
+    /// Reports that nothing is wrong with a file.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn checked(self, file: &Path, tunnels: usize) -> Result<(), Failure> {
+        let plural = if tunnels == 1 { "" } else { "s" };
+        self.write(
+            || format!("{}: good, {tunnels} tunnel{plural}\n", file.display()),
+            || json!({ "file": file.display().to_string(), "tunnels": tunnels }),
+        )
     }
 
     /// Lists tunnels.

@@ -9,11 +9,14 @@ mod word;
 pub use self::list::List;
 pub use self::word::Word;
 
+use serde_json::{Map, Value};
+
 /// A tunnel as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, serde::Serialize, serde::Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TunnelSpec {
-    /// Name of the tunnel's interface [default: the next free ipipN]
+    /// Name of the tunnel's interface
+    #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What is carried: ipip, 6in4, 4in6, 6in6, ipipv6 (IPv4 and IPv6 in IPv6), mpls, or any (IPv4, IPv6 and MPLS)
@@ -116,6 +119,65 @@ impl TunnelSpec {
         "keepalive",
         "comment",
     ];
+
+    /// The properties that are written, in their order, each with its value as text.
+    #[must_use]
+    pub fn to_texts(&self) -> Vec<(&'static str, String)> {
+        let values = self.to_values();
+        let text = |property: &'static str| {
+            let text = match values.get(property)? {
+                Value::String(text) => text.clone(),
+                Value::Bool(true) => "yes".to_owned(),
+                Value::Bool(false) => "no".to_owned(),
+                Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                other @ (Value::Number(_) | Value::Null | Value::Object(_)) => other.to_string(),
+            };
+            Some((property, text))
+        };
+        Self::PROPERTIES.into_iter().filter_map(text).collect()
+    }
+
+    /// Takes over what `changes` has written; a property that is empty there is written no more.
+    ///
+    /// # Errors
+    ///
+    /// The result cannot be read, which no spec that was read before brings about.
+    pub fn merged(&self, changes: &Self) -> Result<Self, serde_json::Error> {
+        let mut values = self.to_values();
+        for (property, value) in changes.to_values() {
+            if is_empty(&value) && property != "name" {
+                values.remove(&property);
+            } else {
+                values.insert(property, value);
+            }
+        }
+        serde_json::from_value(Value::Object(values))
+    }
+
+    /// The same without one property.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::merged`].
+    pub fn without(&self, property: &str) -> Result<Self, serde_json::Error> {
+        let mut values = self.to_values();
+        values.remove(property);
+        serde_json::from_value(Value::Object(values))
+    }
+
+    /// The properties that are written, as JSON.
+    #[must_use]
+    pub fn to_values(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(values)) => values,
+            Ok(_) | Err(_) => Map::new(),
+        }
+    }
+}
+
+/// Whether a value says that the property takes its default.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 #[cfg(test)]

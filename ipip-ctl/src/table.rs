@@ -1,7 +1,7 @@
 //! The tunnels of a host in their order, and the rules that hold across them: a name is taken once, and so is
 //! what tells the packets of two tunnels apart: local address, remote address and the protocol that is carried.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipip_common::abi::Carried;
@@ -19,7 +19,8 @@ type Ends = (Option<IpAddr>, IpAddr, u8);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TunnelTable {
     tunnels: Vec<Tunnel>,
-    names: HashSet<String>,
+    /// Where each stands, by name.
+    places: HashMap<String, usize>,
     ends: HashSet<Ends>,
 }
 
@@ -30,14 +31,22 @@ impl TunnelTable {
     ///
     /// A [`FailureKind::Conflict`] if its name is taken, or its pair of addresses for something that it carries; the table is unchanged then.
     pub fn insert(&mut self, tunnel: Tunnel) -> Result<(), Failure> {
-        if self.names.contains(&tunnel.name) {
+        self.check(&tunnel)?;
+        self.places.insert(tunnel.name.clone(), self.tunnels.len());
+        self.ends.extend(ends(&tunnel));
+        self.tunnels.push(tunnel);
+        Ok(())
+    }
+
+    fn check(&self, tunnel: &Tunnel) -> Result<(), Failure> {
+        if self.contains(&tunnel.name) {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!("tunnel {}: there is a tunnel of this name already", tunnel.name),
             )
             .with_hint("choose another name, or remove that one first"));
         }
-        if let Some(other) = self.rival(&tunnel) {
+        if let Some(other) = self.rival(tunnel) {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!(
@@ -51,31 +60,63 @@ impl TunnelTable {
             )
             .with_hint(format!("use {}, or set another local-address or kind", other.name)));
         }
-        self.names.insert(tunnel.name.clone());
-        self.ends.extend(ends(&tunnel));
-        self.tunnels.push(tunnel);
         Ok(())
     }
 
-    /// Takes a tunnel out.
+    /// Takes tunnels out, and keeps the others in their order.
+    pub fn remove(&mut self, names: &HashSet<&str>) {
+        let (gone, kept) = std::mem::take(&mut self.tunnels)
+            .into_iter()
+            .partition(|tunnel| names.contains(tunnel.name.as_str()));
+        self.tunnels = kept;
+        let gone: Vec<Tunnel> = gone;
+        for ends in gone.iter().flat_map(ends) {
+            self.ends.remove(&ends);
+        }
+        self.places = self.tunnels.iter().enumerate().map(|(at, tunnel)| (tunnel.name.clone(), at)).collect();
+    }
+
+    /// Puts a tunnel in the place of the one named `name`, whose name may be another.
     ///
     /// # Errors
     ///
-    /// A [`FailureKind::NotFound`] if there is none of this name.
-    pub fn remove(&mut self, name: &str) -> Result<Tunnel, Failure> {
-        let at = self.tunnels.iter().position(|tunnel| tunnel.name == name).ok_or_else(|| unknown(name))?;
-        let tunnel = self.tunnels.remove(at);
-        self.names.remove(name);
-        for ends in ends(&tunnel) {
+    /// As for [`Self::insert`] and [`Self::remove`]; the table is unchanged then.
+    pub fn replace(&mut self, name: &str, tunnel: Tunnel) -> Result<(), Failure> {
+        let (at, old) = self
+            .places
+            .get(name)
+            .and_then(|at| Some((*at, self.tunnels.get(*at)?.clone())))
+            .ok_or_else(|| unknown(name))?;
+        self.places.remove(name);
+        for ends in ends(&old) {
             self.ends.remove(&ends);
         }
-        Ok(tunnel)
+        let checked = self.check(&tunnel);
+        let kept = if checked.is_ok() { tunnel } else { old };
+        self.places.insert(kept.name.clone(), at);
+        self.ends.extend(ends(&kept));
+        if let Some(place) = self.tunnels.get_mut(at) {
+            *place = kept;
+        }
+        checked
+    }
+
+    /// Whether there is a tunnel of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// Finds a tunnel by its name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tunnel> {
-        self.tunnels.iter().find(|tunnel| tunnel.name == name)
+        self.tunnels.get(*self.places.get(name)?)
+    }
+
+    /// Finds a tunnel by its number in the list.
+    #[must_use]
+    pub fn at(&self, number: usize) -> Option<&Tunnel> {
+        self.tunnels.get(number)
     }
 
     /// Walks through the tunnels in their order.
@@ -98,7 +139,7 @@ impl TunnelTable {
     /// Finds the first of ipip1, ipip2, ... that neither a tunnel has nor `is_taken` claims.
     #[must_use]
     pub fn free_name(&self, is_taken: impl Fn(&str) -> bool) -> String {
-        free_name(|name| self.names.contains(name) || is_taken(name))
+        free_name(|name| self.contains(name) || is_taken(name))
     }
 
     /// The tunnel that claims some of the same packets.
@@ -136,6 +177,7 @@ pub(crate) fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
     }
 }
 
+/// There is no tunnel of this name.
 fn unknown(name: &str) -> Failure {
     Failure::new(FailureKind::NotFound, format!("tunnel {name}: there is no tunnel of this name"))
         .with_hint("`ipip-ctl print` lists the tunnels")
@@ -199,7 +241,7 @@ mod tests {
             assert!(failure.message.contains(other), "{kind}: {failure}");
         }
         let before = table.clone();
-        table.remove("six").unwrap();
+        table.remove(&["six"].into());
         assert_ne!(table, before);
         table.insert(of_kind("6in4", "six", local, remote)).unwrap();
     }
@@ -207,11 +249,26 @@ mod tests {
     #[test]
     fn removal_frees_name_and_addresses() {
         let mut table = table();
-        assert_eq!(table.remove("ipip1").unwrap().name, "ipip1");
-        assert_eq!(table.remove("ipip1").unwrap_err().kind, FailureKind::NotFound);
+        table.remove(&["ipip1", "nobody"].into());
+        assert_eq!((table.len(), table.get("ipip1"), table.contains("ipip3")), (1, None, true));
         table.insert(tunnel("ipip1", "10.0.0.1", "10.0.0.2")).unwrap();
         let order: Vec<&str> = table.iter().map(|tunnel| tunnel.name.as_str()).collect();
         assert_eq!(order, ["ipip3", "ipip1"]);
+    }
+
+    #[test]
+    fn replacement_keeps_its_place_or_changes_nothing() {
+        let mut table = table();
+        table.replace("ipip1", tunnel("first", "10.0.0.1", "10.0.0.2")).unwrap();
+        assert_eq!(table.at(0).unwrap().name, "first");
+        let before = table.clone();
+        let twin = tunnel("first", "0.0.0.0", "10.0.0.3");
+        assert_eq!(table.replace("first", twin).unwrap_err().kind, FailureKind::Conflict);
+        assert_eq!(
+            table.replace("ipip9", tunnel("a", "10.0.0.9", "10.0.0.2")).unwrap_err().kind,
+            FailureKind::NotFound
+        );
+        assert_eq!(table, before);
     }
 
     #[test]

@@ -159,6 +159,22 @@ impl Tunnel {
             comment: self.comment.clone(),
         }
     }
+
+    /// Writes the tunnel out again, without what its properties are by themselves.
+    #[must_use]
+    pub fn to_short_spec(&self) -> TunnelSpec {
+        let mut spec = self.to_spec();
+        for property in TunnelSpec::PROPERTIES {
+            // The default of one property may hang on another, so that each is tried.
+            let shorter = spec.without(property).ok();
+            if let Some(shorter) = shorter
+                && Self::try_from(shorter.clone()).is_ok_and(|tunnel| tunnel == *self)
+            {
+                spec = shorter;
+            }
+        }
+        spec
+    }
 }
 
 const fn overhead(remote: IpAddr, limit: EncapsulationLimit) -> u16 {

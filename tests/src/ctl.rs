@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -100,6 +101,11 @@ impl<'a> Daemon<'a> {
     /// Kills it without warning.
     pub fn kill(&mut self) {
         self.running().kill();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.running().signal(signal);
     }
 
     /// Stops it, and leaves what it built in the kernel.

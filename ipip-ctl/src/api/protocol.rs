@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
 use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
@@ -22,11 +23,48 @@ pub enum Request {
         /// The tunnel as written.
         tunnel: TunnelSpec,
     },
-    /// Take a tunnel down and out of the configuration file.
-    Remove {
-        /// Its name.
-        name: String,
+    /// Set up tunnels and write them to the configuration file: all of them, or none.
+    Import {
+        /// The tunnels as written; those that are there already just so are left alone.
+        tunnels: Vec<TunnelSpec>,
+        /// Only tell what would change.
+        dry_run: bool,
     },
+    /// Give tunnels other properties, here and in the configuration file: all of them, or none.
+    Set {
+        /// Names, numbers in the list, or the beginnings of names.
+        tunnels: Vec<String>,
+        /// The properties to set; one that is empty takes its default again.
+        properties: TunnelSpec,
+    },
+    /// Let tunnels carry traffic, and make their interfaces again where they are gone.
+    Enable {
+        /// Names, numbers in the list, or the beginnings of names.
+        tunnels: Vec<String>,
+    },
+    /// Keep tunnels defined, but let them carry nothing.
+    Disable {
+        /// Names, numbers in the list, or the beginnings of names.
+        tunnels: Vec<String>,
+    },
+    /// Take tunnels down and out of the configuration file.
+    Remove {
+        /// Names, numbers in the list, or the beginnings of names.
+        tunnels: Vec<String>,
+    },
+    /// Put a text in the place of the configuration file, and change what differs: all of it, or nothing.
+    Apply {
+        /// The text.
+        text: String,
+        /// Where it is from, for the places of mistakes.
+        origin: String,
+        /// Only tell what would change.
+        dry_run: bool,
+    },
+    /// Read the configuration file again, and change what differs: all of it, or nothing.
+    Reload,
+    /// Give the tunnels as they would be written.
+    Export,
     /// List the tunnels.
     Print,
     /// Tell how the daemon itself does.
@@ -42,10 +80,15 @@ pub enum Reply {
         /// Its name, also where the daemon chose it.
         name: String,
     },
-    /// The tunnel is gone.
-    Removed {
-        /// Its name.
-        name: String,
+    /// The tunnels are as they were asked to be.
+    Changed {
+        /// What that took; nothing where it was so already.
+        changes: Vec<Change>,
+    },
+    /// The tunnels with what differs from the defaults.
+    Specs {
+        /// One a tunnel, in their order.
+        tunnels: Vec<TunnelSpec>,
     },
     /// The tunnels in their order.
     Tunnels {

@@ -17,8 +17,8 @@ use crate::failure::{Failure, FailureKind};
 
 pub use super::bind::bind;
 
-/// The longest request, in bytes.
-pub const LINE_MAX: usize = 64 * 1024;
+/// The longest request, in bytes: a configuration file of more tunnels than there can be.
+pub const LINE_MAX: usize = 8 * 1024 * 1024;
 /// How many clients are served at once.
 pub const CLIENTS_MAX: usize = 64;
 /// How long a client may take for a request, and for reading its answer.

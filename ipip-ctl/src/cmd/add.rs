@@ -15,8 +15,7 @@ pub(super) fn run(spec: TunnelSpec, socket: &Path, report: Report) -> Result<(),
     let named =
         TunnelSpec { name: Some(spec.name.clone().unwrap_or_else(|| "ipip1".into())), ..spec.clone() };
     Tunnel::try_from(named)?;
-    match call(socket, &Request::Add { tunnel: spec })? {
-        Reply::Added { name } => report.added(&name),
-        other @ (Reply::Removed { .. } | Reply::Tunnels { .. } | Reply::Status(_)) => Err(unexpected(&other)),
-    }
+    let reply = call(socket, &Request::Add { tunnel: spec })?;
+    let Reply::Added { name } = &reply else { return Err(unexpected(&reply)) };
+    report.added(name)
 }

@@ -1,9 +1,10 @@
 //! One file a verb. Here is where each leads, and the only place that makes an exit code of a failure.
 
 mod add;
+mod change;
 mod daemon;
+mod file;
 mod print;
-mod remove;
 mod status;
 
 use std::ffi::OsString;
@@ -11,15 +12,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::api::protocol::Reply;
-use crate::cli::{Cli, Verb};
+use crate::api::protocol::{Reply, Request};
+use crate::cli::{self, Cli, Selected, Verb};
 use crate::failure::{Failure, FailureKind};
-use crate::report::Report;
+use crate::report::{Changes, Report};
+use crate::spec::TunnelSpec;
 
 /// Runs one command line, the program's name first, and gives its exit code.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
+    let arguments = match cli::translate(arguments) {
+        Ok(arguments) => arguments,
+        Err(failure) => return fail(&failure, Report::new(json)),
+    };
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
@@ -32,12 +38,26 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(cli: Cli, report: Report) -> Result<(), Failure> {
+    let socket = cli.socket.as_path();
+    let change = |request: Request| change::run(&request, Changes::default(), socket, report);
     match cli.verb {
         Verb::Daemon(arguments) => daemon::run(arguments, cli.socket),
-        Verb::Add(spec) => add::run(spec, &cli.socket, report),
-        Verb::Remove { name } => remove::run(name, &cli.socket, report),
-        Verb::Print { form } => print::run(form, &cli.socket, report),
-        Verb::Status => status::run(&cli.socket, report),
+        Verb::Add { tunnel, properties } => {
+            let name = tunnel.or_else(|| properties.name.clone());
+            add::run(TunnelSpec { name, ..properties }, socket, report)
+        }
+        Verb::Set { tunnels, properties } => change::set(tunnels, properties, socket, report),
+        Verb::Enable(Selected { tunnels }) => change(Request::Enable { tunnels }),
+        Verb::Disable(Selected { tunnels }) => change(Request::Disable { tunnels }),
+        Verb::Remove(Selected { tunnels }) => change(Request::Remove { tunnels }),
+        Verb::Reload => change(Request::Reload),
+        Verb::Apply { file, diff, dry_run } => {
+            let form = Changes { is_diff: diff, is_dry_run: dry_run };
+            file::apply(&file, form, socket, report)
+        }
+        Verb::Check { file } => file::check(&file, report),
+        Verb::Print { form } => print::run(form, socket, report),
+        Verb::Status => status::run(socket, report),
     }
 }
 

@@ -10,8 +10,7 @@ use crate::failure::Failure;
 use crate::report::Report;
 
 pub(super) fn run(form: Option<Form>, socket: &Path, report: Report) -> Result<(), Failure> {
-    match call(socket, &Request::Print)? {
-        Reply::Tunnels { tunnels } => report.tunnels(&tunnels, form == Some(Form::Detail)),
-        other @ (Reply::Added { .. } | Reply::Removed { .. } | Reply::Status(_)) => Err(unexpected(&other)),
-    }
+    let reply = call(socket, &Request::Print)?;
+    let Reply::Tunnels { tunnels } = &reply else { return Err(unexpected(&reply)) };
+    report.tunnels(tunnels, form == Some(Form::Detail))
 }

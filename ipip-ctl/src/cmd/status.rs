@@ -9,10 +9,7 @@ use crate::failure::Failure;
 use crate::report::Report;
 
 pub(super) fn run(socket: &Path, report: Report) -> Result<(), Failure> {
-    match call(socket, &Request::Status)? {
-        Reply::Status(status) => report.status(&status),
-        other @ (Reply::Added { .. } | Reply::Removed { .. } | Reply::Tunnels { .. }) => {
-            Err(unexpected(&other))
-        }
-    }
+    let reply = call(socket, &Request::Status)?;
+    let Reply::Status(status) = &reply else { return Err(unexpected(&reply)) };
+    report.status(status)
 }

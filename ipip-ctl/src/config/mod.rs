@@ -9,9 +9,12 @@
 //! remote-address = "203.0.113.2"
 //! ```
 
+mod edit;
 mod file;
 mod read;
-mod suggest;
+pub(crate) mod suggest;
 
+pub use self::edit::Edit;
 pub use self::file::ConfigFile;
 pub use self::read::Config;
+pub(crate) use self::read::unknown_property;

@@ -74,9 +74,7 @@ impl Config {
                 return Err(source.at(key_span(table, key), unknown_property(key)));
             }
         }
-        let value = Value::InlineTable(table.clone().into_inline_table());
-        let mut spec = TunnelSpec::deserialize(value.into_deserializer())
-            .map_err(|error| unreadable(table, &error, source))?;
+        let mut spec = written(table).map_err(|error| unreadable(table, &error, source))?;
         spec.name = Some(name);
         let tunnel = Tunnel::check(spec).map_err(|wrong| {
             let span = key_span(table, wrong.property).or_else(|| table.span());
@@ -84,6 +82,12 @@ impl Config {
         })?;
         self.tunnels.insert(tunnel).map_err(|failure| source.at(table.span(), failure))
     }
+}
+
+/// A tunnel of the file as it is written.
+pub(super) fn written(table: &Table) -> Result<TunnelSpec, toml_edit::de::Error> {
+    let value = Value::InlineTable(table.clone().into_inline_table());
+    TunnelSpec::deserialize(value.into_deserializer())
 }
 
 /// Reads a file's text; `None` if there is no such file.
@@ -156,7 +160,8 @@ fn unreadable(table: &Table, error: &toml_edit::de::Error, source: &Source<'_>) 
     )
 }
 
-fn unknown_property(key: &str) -> Failure {
+/// There is no such property; the value beside it, which may be a secret, is not told.
+pub(crate) fn unknown_property(key: &str) -> Failure {
     if key == "ipsec-secret" {
         return Failure::new(FailureKind::Unsupported, "ipsec-secret: encryption is not in this version")
             .with_hint("leave it out, and set up IPsec beside the tunnel");

@@ -1,7 +1,7 @@
 //! The word that somebody probably meant.
 
 /// Finds the known word that is nearest to what was written, if it is near enough to be meant.
-pub(super) fn suggest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase().replace('_', "-");
     known
         .iter()

@@ -1,9 +1,15 @@
 //! What clients ask for.
 
-use super::{Engine, by_name};
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::Engine;
+use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, PortView, Reply, Request};
+use crate::config::Config;
 use crate::failure::Failure;
-use crate::spec::TunnelSpec;
+use crate::spec::{TunnelSpec, Word};
+use crate::table::TunnelTable;
 use crate::tunnel::Tunnel;
 
 impl Engine {
@@ -13,41 +19,134 @@ impl Engine {
     ///
     /// The request is wrong, or cannot be carried out; nothing is changed then.
     pub async fn answer(&mut self, request: Request) -> Result<Reply, Failure> {
-        match request {
-            Request::Add { tunnel } => self.add(tunnel).await,
-            Request::Remove { name } => self.remove(&name).await,
-            Request::Print => Ok(Reply::Tunnels { tunnels: self.views()? }),
-            Request::Status => Ok(Reply::Status(self.status())),
-        }
+        let changes = match request {
+            Request::Add { tunnel } => return self.add(tunnel).await,
+            Request::Print => return Ok(Reply::Tunnels { tunnels: self.views()? }),
+            Request::Status => return Ok(Reply::Status(self.status())),
+            Request::Export => {
+                return Ok(Reply::Specs { tunnels: self.table.iter().map(Tunnel::to_short_spec).collect() });
+            }
+            Request::Import { tunnels, dry_run } => self.import(tunnels, dry_run).await,
+            Request::Set { tunnels, properties } => self.set(&tunnels, &properties).await,
+            Request::Enable { tunnels } => self.switch(&tunnels, false).await,
+            Request::Disable { tunnels } => self.switch(&tunnels, true).await,
+            Request::Remove { tunnels } => self.remove(&tunnels).await,
+            Request::Apply { text, origin, dry_run } => self.apply(text, Path::new(&origin), dry_run).await,
+            Request::Reload => self.reload().await,
+        }?;
+        Ok(Reply::Changed { changes })
     }
 
-    async fn add(&mut self, mut spec: TunnelSpec) -> Result<Reply, Failure> {
+    async fn add(&mut self, spec: TunnelSpec) -> Result<Reply, Failure> {
+        let (table, names) = self.with(vec![spec.clone()]).await?;
+        let name = names.into_iter().next().unwrap_or_default();
+        let mut edit = self.file.edit()?;
+        edit.add(&as_kept(spec, &table, &name));
+        self.commit(table, Some(edit.finish()?), &[]).await?;
+        Ok(Reply::Added { name })
+    }
+
+    /// Those that are there already just as they are written are left alone.
+    async fn import(&mut self, specs: Vec<TunnelSpec>, dry_run: bool) -> Result<Vec<Change>, Failure> {
+        let is_there = |spec: &TunnelSpec| {
+            let named = spec.name.as_deref().and_then(|name| self.table.get(name));
+            named.is_some_and(|there| Tunnel::try_from(spec.clone()).is_ok_and(|tunnel| tunnel == *there))
+        };
+        let specs: Vec<TunnelSpec> = specs.into_iter().filter(|spec| !is_there(spec)).collect();
+        let (table, names) = self.with(specs.clone()).await?;
+        if dry_run {
+            return Ok(names.iter().filter_map(|name| table.get(name)).map(Change::added).collect());
+        }
+        let mut edit = self.file.edit()?;
+        for (spec, name) in specs.into_iter().zip(&names) {
+            edit.add(&as_kept(spec, &table, name));
+        }
+        self.commit(table, Some(edit.finish()?), &[]).await
+    }
+
+    /// The table with more tunnels, and their names.
+    async fn with(&self, specs: Vec<TunnelSpec>) -> Result<(TunnelTable, Vec<String>), Failure> {
         let links = self.netlink.links().await?;
-        if spec.name.is_none() {
-            spec.name = Some(self.table.free_name(|name| by_name(&links, name).is_some()));
-        }
-        let tunnel = Tunnel::try_from(spec.clone())?;
-        // Other systems' words for a kind are understood, and not kept.
-        spec.kind = spec.kind.map(|_| tunnel.kind.into());
+        let taken: HashSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
         let mut table = self.table.clone();
-        table.insert(tunnel.clone())?;
-        self.bring_up(&tunnel, &links).await?;
-        if let Err(failure) = self.file.add(&spec) {
-            self.take_down(&tunnel.name).await?;
-            return Err(failure);
+        let mut names = Vec::new();
+        for mut spec in specs {
+            let name = spec.name.get_or_insert_with(|| table.free_name(|name| taken.contains(name))).clone();
+            table.insert(Tunnel::try_from(spec)?)?;
+            names.push(name);
         }
-        self.table = table;
-        self.reconcile().await?;
-        Ok(Reply::Added { name: tunnel.name })
+        Ok((table, names))
     }
 
-    async fn remove(&mut self, name: &str) -> Result<Reply, Failure> {
+    async fn set(&mut self, written: &[String], changes: &TunnelSpec) -> Result<Vec<Change>, Failure> {
+        let names = self.select(written)?;
         let mut table = self.table.clone();
-        table.remove(name)?;
-        self.file.remove(name)?;
-        self.table = table;
-        self.take_down(name).await?;
-        Ok(Reply::Removed { name: name.to_owned() })
+        let mut edit = self.file.edit()?;
+        for name in &names {
+            table.replace(name, edit.set(name, changes)?)?;
+        }
+        self.commit(table, Some(edit.finish()?), &[]).await
+    }
+
+    /// Enables or disables tunnels. To enable one also makes its interface again, where that is gone.
+    async fn switch(&mut self, written: &[String], off: bool) -> Result<Vec<Change>, Failure> {
+        let names = self.select(written)?;
+        let mut table = self.table.clone();
+        let mut edit = self.file.edit()?;
+        // What is written of a tunnel that is as it should be stays as it is.
+        let word = if off { Word::from("yes") } else { Word::from("") };
+        let changes = TunnelSpec { disabled: Some(word), ..TunnelSpec::default() };
+        let mut is_changed = false;
+        for name in &names {
+            if self.table.get(name).is_some_and(|tunnel| tunnel.disabled != off) {
+                table.replace(name, edit.set(name, &changes)?)?;
+                is_changed = true;
+            }
+        }
+        let text = if is_changed { Some(edit.finish()?) } else { None };
+        self.commit(table, text, if off { &[] } else { &names }).await
+    }
+
+    async fn remove(&mut self, written: &[String]) -> Result<Vec<Change>, Failure> {
+        let names = self.select(written)?;
+        let mut table = self.table.clone();
+        table.remove(&names.iter().map(String::as_str).collect());
+        let mut edit = self.file.edit()?;
+        let mut is_changed = false;
+        for name in &names {
+            is_changed |= edit.remove(name);
+        }
+        let text = if is_changed { Some(edit.finish()?) } else { None };
+        self.commit(table, text, &[]).await
+    }
+
+    async fn apply(&mut self, text: String, origin: &Path, dry_run: bool) -> Result<Vec<Change>, Failure> {
+        let config = Config::parse(&text, origin)?;
+        if dry_run {
+            return Ok(crate::api::change::between(&self.table, &config.tunnels));
+        }
+        let is_new = self.file.text().is_ok_and(|there| there != text);
+        self.take_over(config, is_new.then_some(text)).await
+    }
+
+    /// Reads the configuration file again, and changes what differs.
+    ///
+    /// # Errors
+    ///
+    /// The file is wrong, or something in it cannot be set up; nothing is changed then.
+    pub async fn reload(&mut self) -> Result<Vec<Change>, Failure> {
+        let config = Config::load(self.file.path())?;
+        self.take_over(config, None).await
+    }
+
+    async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Vec<Change>, Failure> {
+        let names: Vec<String> = config.tunnels.iter().map(|tunnel| tunnel.name.clone()).collect();
+        let changes = self.commit(config.tunnels, text, &names).await?;
+        if self.interfaces != config.interfaces {
+            self.interfaces = config.interfaces;
+            self.reconcile().await?;
+        }
+        Ok(changes)
     }
 
     fn status(&self) -> DaemonStatus {
@@ -67,4 +166,10 @@ impl Engine {
             ports: ports.collect(),
         }
     }
+}
+
+/// A tunnel as it is kept in the file: by its name, and without other systems' words for its kind, which are understood.
+fn as_kept(spec: TunnelSpec, table: &TunnelTable, name: &str) -> TunnelSpec {
+    let kind = table.get(name).map(|tunnel| tunnel.kind.into());
+    TunnelSpec { name: Some(name.to_owned()), kind: spec.kind.and(kind), ..spec }
 }

@@ -2,19 +2,19 @@
 //! encapsulated again is answered; all others are counted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::icmp::{self, Sender};
 use crate::tun::{READ_MAX, Tun};
 
 /// Takes out what is left over, so that the interface's queue never fills, until the interface is gone. `limits`:
 /// the tunnel is over IPv6, where encapsulation has a limit.
-pub(super) async fn drain(tun: Arc<Tun>, ifindex: u32, limits: bool, left_over: Arc<AtomicU64>) {
+pub(super) async fn drain(tun: Arc<Tun>, ifindex: u32, limits: Arc<AtomicBool>, left_over: Arc<AtomicU64>) {
     let mut buffer = vec![0; READ_MAX];
     let mut sender = Sender::default();
     while let Ok(packet) = tun.take_left_over(&mut buffer).await {
         // The programs have counted the ones that are answered.
-        match icmp::nesting_limit(packet).filter(|_| limits) {
+        match icmp::nesting_limit(packet).filter(|_| limits.load(Ordering::Relaxed)) {
             Some(problem) => {
                 if let Err(error) = sender.send(&problem, ifindex) {
                     log::debug!("answering {}: {error}", problem.to);

@@ -4,11 +4,13 @@
 //! changes what differs. It runs at the start, after each command and after each word from the kernel.
 
 mod commands;
+mod commit;
 mod ecn;
 mod facts;
 mod left_over;
 mod mirror;
 mod ports;
+mod select;
 mod tunnels;
 mod views;
 

@@ -46,11 +46,13 @@ impl PortState {
 impl Engine {
     /// Attaches to what has come up, follows what has changed, lets go of what is gone.
     pub(super) async fn reconcile_ports(&mut self, links: &[Link]) {
-        let gone: Vec<u32> =
-            self.ports.keys().copied().filter(|index| by_index(links, *index).is_none()).collect();
-        for ifindex in gone {
+        let is_wanted = |link: &Link| self.wants(link);
+        let gone: Vec<u32> = self.ports.keys().copied().collect();
+        let gone = gone.into_iter().map(|index| (index, by_index(links, index)));
+        let gone: Vec<(u32, Option<&Link>)> = gone.filter(|(_, link)| !link.is_some_and(is_wanted)).collect();
+        for (ifindex, link) in gone {
             self.ports.remove(&ifindex);
-            self.drop_port(ifindex, None);
+            self.drop_port(ifindex, link.map(|link| link.name.as_str()));
         }
         for link in links {
             let Some(mac) = link.mac else { continue };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ipip_common::abi::{MAX_TUNNELS, Port, TunnelConfig, TunnelEntry};
 use tokio::task::JoinHandle;
@@ -17,6 +17,9 @@ use crate::lower::{self, Facts};
 use crate::netlink::Link;
 use crate::tun::Tun;
 use crate::tunnel::Tunnel;
+
+/// Why a tunnel does not run whose interface somebody removed by hand.
+const GONE: &str = "its interface was removed; `ipip-ctl enable` makes it again";
 
 /// A tunnel that is set up, or why it is not.
 #[derive(Debug)]
@@ -40,11 +43,20 @@ pub(super) struct Installed {
     role: Port,
     entry: Option<TunnelConfig>,
     carrier: Option<bool>,
+    /// It has been set up at least once.
+    was_up: bool,
+    /// The tunnel is over IPv6, where encapsulation has a limit.
+    limits: Arc<AtomicBool>,
 }
 
 impl Running {
     pub(super) fn invalid(failure: &Failure) -> Self {
         Self { installed: None, reason: failure.message.clone() }
+    }
+
+    /// Its interface is not there.
+    pub(super) fn gone() -> Self {
+        Self { installed: None, reason: GONE.to_owned() }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -70,8 +82,9 @@ impl Engine {
         let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
         let tun = Arc::new(tun);
         let left_over = Arc::new(AtomicU64::new(0));
-        let limits = tunnel.remote.is_ipv6();
-        let drain = tokio::spawn(drain(Arc::clone(&tun), ifindex, limits, Arc::clone(&left_over)));
+        let limits = Arc::new(AtomicBool::new(tunnel.remote.is_ipv6()));
+        let drain =
+            tokio::spawn(drain(Arc::clone(&tun), ifindex, Arc::clone(&limits), Arc::clone(&left_over)));
         let ecn = EcnWatch::from(self.dangerous(id));
         let installed = Installed {
             id,
@@ -84,6 +97,8 @@ impl Engine {
             role: tunnel_role(id, &tunnel.name),
             entry: None,
             carrier: None,
+            was_up: false,
+            limits,
         };
         let running = Running { installed: Some(installed), reason: String::new() };
         self.running.insert(tunnel.name.clone(), running);
@@ -184,7 +199,8 @@ impl Engine {
         }
     }
 
-    async fn follow(&mut self, tunnel: &Tunnel, links: &[Link]) -> Result<(), Failure> {
+    /// Brings one tunnel to what is written of it and to what the interfaces and routes are now.
+    pub(super) async fn follow(&mut self, tunnel: &Tunnel, links: &[Link]) -> Result<(), Failure> {
         let Some(installed) = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref())
         else {
             return Ok(());
@@ -203,12 +219,14 @@ impl Engine {
         if link.mtu != u32::from(mtu) {
             self.netlink.set_mtu(ifindex, mtu).await?;
         }
-        if link.is_up == tunnel.disabled && self.is_first_look(&tunnel.name) {
-            self.netlink.set_up(ifindex, !tunnel.disabled).await?;
+        if !link.is_up && !tunnel.disabled && self.is_first_look(&tunnel.name) {
+            self.netlink.set_up(ifindex).await?;
         }
         let Some(running) = self.running.get_mut(&tunnel.name) else { return Ok(()) };
         if let Some(installed) = running.installed.as_mut() {
             installed.mtu = mtu;
+            installed.was_up |= !tunnel.disabled;
+            installed.limits.store(tunnel.remote.is_ipv6(), Ordering::Relaxed);
             let carrier = reason.is_empty();
             if installed.carrier != Some(carrier) {
                 installed.tun.set_carrier(carrier).map_err(|error| Failure::io("setting carrier", &error))?;
@@ -233,12 +251,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Up and down belong to the user after the first time.
+    /// Up and down belong to the user after the first time that the tunnel may run. A disabled one is not set down: that
+    /// would cost it its routes and its IPv6 addresses.
     fn is_first_look(&self, name: &str) -> bool {
         self.running
             .get(name)
             .and_then(|running| running.installed.as_ref())
-            .is_some_and(|installed| installed.carrier.is_none())
+            .is_some_and(|installed| !installed.was_up)
     }
 
     /// Writes entry and peers where they changed: the entry before the peers that lead to it, and after the
@@ -277,7 +296,7 @@ impl Engine {
             if let Some(installed) = running.installed.take() {
                 installed.drain.abort();
             }
-            "its interface was removed; restart the daemon to make it again".clone_into(&mut running.reason);
+            GONE.clone_into(&mut running.reason);
             log::warn!("tunnel {name}: {}", running.reason);
         }
         self.withdraw(id, ifindex, None)

@@ -58,19 +58,14 @@ impl Netlink {
         self.set(format!("setting an MTU of {mtu}"), message).await
     }
 
-    /// Sets an interface up or down.
+    /// Sets an interface up.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
-    pub async fn set_up(&self, index: u32, is_up: bool) -> Result<(), Failure> {
-        let message = LinkMessageBuilder::<LinkUnspec>::new().index(index);
-        let (what, message) = if is_up {
-            ("setting the interface up", message.up())
-        } else {
-            ("setting the interface down", message.down())
-        };
-        self.set(what.to_owned(), message.build()).await
+    pub async fn set_up(&self, index: u32) -> Result<(), Failure> {
+        let message = LinkMessageBuilder::<LinkUnspec>::new().index(index).up().build();
+        self.set("setting the interface up".to_owned(), message).await
     }
 
     async fn set(&self, what: String, message: LinkMessage) -> Result<(), Failure> {

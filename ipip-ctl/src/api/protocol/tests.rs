@@ -31,9 +31,12 @@ fn view() -> TunnelView {
 #[test]
 fn requests_survive_the_socket() {
     let tunnel = TunnelSpec { name: Some("ipip1".into()), mtu: Some("1400".into()), ..TunnelSpec::default() };
-    for request in
-        [Request::Add { tunnel }, Request::Remove { name: "ipip1".into() }, Request::Print, Request::Status]
-    {
+    for request in [
+        Request::Add { tunnel },
+        Request::Remove { tunnels: vec!["ipip1".into()] },
+        Request::Print,
+        Request::Status,
+    ] {
         let line = write_request(&request).unwrap();
         assert!(line.starts_with(r#"{"protocol":1,"#) && line.find('\n') == Some(line.len() - 1));
         assert_eq!(read_request(line.as_bytes()).unwrap(), request);
@@ -46,7 +49,7 @@ fn answers_survive_the_socket() {
     let port = PortView { name: "eth0".into(), tiers: vec!["tc".into()], reason: "XDP is occupied".into() };
     for reply in [
         Reply::Added { name: "ipip1".into() },
-        Reply::Removed { name: "ipip1".into() },
+        Reply::Changed { changes: vec![Change::restored("ipip1")] },
         Reply::Tunnels { tunnels: vec![view()] },
         Reply::Status(DaemonStatus { version: "0.1.0".into(), tunnels: 1, ports: vec![port] }),
     ] {

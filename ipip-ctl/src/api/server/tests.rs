@@ -24,8 +24,8 @@ fn start(patience: Duration) -> Fixture {
     let server = tokio::spawn(serve_patiently(listener, calls, patience));
     let daemon = tokio::spawn(async move {
         while let Some(Call { request, answer }) = called.recv().await {
-            if let Request::Remove { name } = request {
-                answer.send(Ok(Reply::Removed { name })).unwrap();
+            if let Request::Remove { tunnels } = request {
+                answer.send(Ok(told(&tunnels[0]))).unwrap();
             }
         }
     });
@@ -46,7 +46,12 @@ async fn read_answer(stream: &mut BufReader<UnixStream>) -> Result<Reply, Failur
 }
 
 fn removal(name: &str) -> String {
-    format!("{{\"protocol\":{PROTOCOL},\"request\":{{\"remove\":{{\"name\":\"{name}\"}}}}}}\n")
+    format!("{{\"protocol\":{PROTOCOL},\"request\":{{\"remove\":{{\"tunnels\":[\"{name}\"]}}}}}}\n")
+}
+
+/// The fixture's answer: the name that it was asked to remove.
+fn told(name: &str) -> Reply {
+    Reply::Added { name: name.to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,8 +62,8 @@ async fn client_and_server_understand_each_other() {
         let path = path.clone();
         tokio::task::spawn_blocking(move || client::call(&path, &request))
     };
-    let reply = call(Request::Remove { name: "ipip1".into() }).await.unwrap();
-    assert_eq!(reply, Ok(Reply::Removed { name: "ipip1".into() }));
+    let reply = call(Request::Remove { tunnels: vec!["ipip1".into()] }).await.unwrap();
+    assert_eq!(reply, Ok(told("ipip1")));
     assert_eq!(call(Request::Print).await.unwrap().unwrap_err().kind, FailureKind::Failed);
 }
 
@@ -71,7 +76,7 @@ async fn one_connection_serves_many_requests_and_survives_garbage() {
         assert_eq!(read_answer(&mut client).await.unwrap_err().kind, FailureKind::Usage);
         let name = format!("ipip{round}");
         client.get_mut().write_all(removal(&name).as_bytes()).await.unwrap();
-        assert_eq!(read_answer(&mut client).await, Ok(Reply::Removed { name }));
+        assert_eq!(read_answer(&mut client).await, Ok(told(&name)));
     }
 }
 
@@ -81,7 +86,7 @@ async fn last_line_needs_no_end() {
     let mut client = fixture.connect().await;
     client.get_mut().write_all(removal("a").trim_end().as_bytes()).await.unwrap();
     client.get_mut().shutdown().await.unwrap();
-    assert_eq!(read_answer(&mut client).await, Ok(Reply::Removed { name: "a".into() }));
+    assert_eq!(read_answer(&mut client).await, Ok(told("a")));
 }
 
 #[tokio::test]
@@ -91,7 +96,7 @@ async fn longest_line_passes_and_a_longer_one_ends_the_conversation() {
     let name = "x".repeat(LINE_MAX - removal("").len());
     assert_eq!(removal(&name).len(), LINE_MAX);
     client.get_mut().write_all(removal(&name).as_bytes()).await.unwrap();
-    assert_eq!(read_answer(&mut client).await, Ok(Reply::Removed { name: name.clone() }));
+    assert_eq!(read_answer(&mut client).await, Ok(told(&name)));
     client.get_mut().write_all(removal(&(name + "x")).as_bytes()).await.unwrap();
     let failure = read_answer(&mut client).await.unwrap_err();
     assert!(failure.message.contains("longer than"), "{failure}");

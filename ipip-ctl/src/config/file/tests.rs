@@ -1,4 +1,5 @@
 use super::*;
+use crate::spec::TunnelSpec;
 
 const WRITTEN: &str = r#"# Router of site A.
 interfaces = ["eth0"] # not the management port
@@ -40,6 +41,23 @@ impl Fixture {
 
     fn names(&self) -> Vec<String> {
         Config::load(self.file.path()).unwrap().tunnels.iter().map(|tunnel| tunnel.name.clone()).collect()
+    }
+}
+
+impl ConfigFile {
+    fn add(&self, spec: &TunnelSpec) -> Result<(), Failure> {
+        let mut edit = self.edit()?;
+        edit.add(spec);
+        self.save(&edit.finish()?)
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, Failure> {
+        let mut edit = self.edit()?;
+        let is_gone = edit.remove(name);
+        if is_gone {
+            self.save(&edit.finish()?)?;
+        }
+        Ok(is_gone)
     }
 }
 
@@ -193,4 +211,36 @@ fn directory_that_refuses_is_a_failure() {
     let file = ConfigFile::new("/proc/ipip/ipip.toml".into());
     let failure = file.add(&spec("a", "10.0.0.1")).unwrap_err();
     assert!(failure.message.contains("/proc/ipip/ipip.toml") && failure.hint.is_some(), "{failure}");
+}
+
+#[test]
+fn a_new_value_stands_where_the_old_one_stood() {
+    let fixture = Fixture::new(Some(WRITTEN));
+    let mut edit = fixture.file.edit().unwrap();
+    let changes = TunnelSpec {
+        remote_address: Some("203.0.113.9".into()),
+        mtu: Some("1472".into()),
+        kind: Some("any".into()),
+        ..TunnelSpec::default()
+    };
+    assert_eq!(edit.set("berlin", &changes).unwrap().remote.to_string(), "203.0.113.9");
+    let back = TunnelSpec { mtu: Some("".into()), name: Some("rome".into()), ..TunnelSpec::default() };
+    assert_eq!(edit.set("ipip1", &back).unwrap().name, "rome");
+    let text = edit.finish().unwrap();
+    assert!(text.contains("name = \"berlin\"   # since 2019\nremote-address = \"203.0.113.9\"\n"), "{text}");
+    assert!(text.contains("mtu = 1472\n") && text.contains("name = \"rome\"\n"), "{text}");
+    assert!(
+        !text.contains("1_400") && text.contains("# two lines.") && text.ends_with("# The end.\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_refused_value_changes_no_text() {
+    let fixture = Fixture::new(Some(WRITTEN));
+    let mut edit = fixture.file.edit().unwrap();
+    let wrong = TunnelSpec { mtu: Some("9".into()), ..TunnelSpec::default() };
+    assert_eq!(edit.set("berlin", &wrong).unwrap_err().kind, FailureKind::Usage);
+    assert_eq!(edit.set("nobody", &wrong).unwrap_err().kind, FailureKind::Conflict);
+    assert!(!edit.finish().unwrap().contains("mtu = 9\n"));
 }

@@ -1,0 +1,30 @@
+//! The verbs that change tunnels which are there: `set`, `enable`, `disable`, `remove`, `reload`.
+
+use std::path::Path;
+
+use super::unexpected;
+use crate::api::client::call;
+use crate::api::protocol::{Reply, Request};
+use crate::failure::{Failure, FailureKind};
+use crate::report::{Changes, Report};
+use crate::spec::TunnelSpec;
+
+pub(super) fn set(
+    tunnels: Vec<String>,
+    properties: TunnelSpec,
+    socket: &Path,
+    report: Report,
+) -> Result<(), Failure> {
+    if properties == TunnelSpec::default() {
+        let failure = Failure::new(FailureKind::Usage, "set: no property is given");
+        return Err(failure.with_hint("write what to change, as mtu=1472 or --mtu 1472"));
+    }
+    run(&Request::Set { tunnels, properties }, Changes::default(), socket, report)
+}
+
+/// Asks for a change, and tells what came of it.
+pub(super) fn run(request: &Request, form: Changes, socket: &Path, report: Report) -> Result<(), Failure> {
+    let reply = call(socket, request)?;
+    let Reply::Changed { changes } = &reply else { return Err(unexpected(&reply)) };
+    report.changes(changes, form)
+}

@@ -1,0 +1,103 @@
+//! From one list of tunnels to another, all of it or nothing.
+//!
+//! The file is the point of no return. Before it, new tunnels are set up and changed ones rewritten in place, and all of
+//! that is taken back if one of them fails; after it, what is gone is taken down. A daemon that dies on the way finds
+//! at its start the file as it was or as it is to be, and brings the kernel there.
+
+use super::Engine;
+use super::tunnels::Running;
+use crate::api::change::{self, Action, Change};
+use crate::failure::Failure;
+use crate::table::TunnelTable;
+use crate::tunnel::Tunnel;
+
+impl Engine {
+    /// Makes `table` the list of tunnels, and `text` the configuration file's where it changes. Interfaces of the
+    /// tunnels in `restore` that are gone are made again. Tunnels that do not differ keep all they have.
+    pub(super) async fn commit(
+        &mut self,
+        table: TunnelTable,
+        text: Option<String>,
+        restore: &[String],
+    ) -> Result<Vec<Change>, Failure> {
+        let mut changes = change::between(&self.table, &table);
+        let mut done = Done::default();
+        let attempt = self.prepare(&table, &changes, restore, &mut done).await;
+        let saved = attempt.and_then(|()| text.map_or(Ok(()), |text| self.file.save(&text)));
+        if let Err(failure) = saved {
+            self.take_back(done).await;
+            return Err(failure);
+        }
+        self.table = table;
+        for change in changes.iter().filter(|change| change.action == Action::Removed) {
+            if let Err(failure) = self.take_down(&change.tunnel).await {
+                log::error!("tunnel {}: {failure}", change.tunnel);
+            }
+        }
+        let is_new = |name: &String| !changes.iter().any(|change| change.tunnel == *name);
+        let restored: Vec<Change> =
+            done.made.iter().filter(|name| is_new(name)).map(|name| Change::restored(name)).collect();
+        changes.extend(restored);
+        self.reconcile().await?;
+        Ok(changes)
+    }
+
+    async fn prepare(
+        &mut self,
+        table: &TunnelTable,
+        changes: &[Change],
+        restore: &[String],
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let links = self.netlink.links().await?;
+        for change in changes {
+            let Some(tunnel) = table.get(&change.tunnel) else { continue };
+            match change.action {
+                Action::Added => {
+                    self.bring_up(tunnel, &links).await?;
+                    done.made.push(tunnel.name.clone());
+                }
+                Action::Changed => {
+                    done.changed.extend(self.table.get(&tunnel.name).cloned());
+                    self.follow(tunnel, &links).await.map_err(|failure| failure.within(&tunnel.name))?;
+                }
+                Action::Removed | Action::Restored => {}
+            }
+        }
+        for tunnel in restore.iter().filter_map(|name| table.get(name)) {
+            let is_gone = |running: &Running| running.installed.is_none();
+            if self.running.get(&tunnel.name).is_some_and(is_gone) {
+                self.bring_up(tunnel, &links).await?;
+                done.made.push(tunnel.name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_back(&mut self, done: Done) {
+        let Ok(links) = self.netlink.links().await else { return };
+        for name in done.made {
+            let was_there = self.table.contains(&name);
+            if let Err(failure) = self.take_down(&name).await {
+                log::error!("tunnel {name}: {failure}");
+            }
+            if was_there {
+                self.running.insert(name, Running::gone());
+            }
+        }
+        for tunnel in done.changed {
+            if let Err(failure) = self.follow(&tunnel, &links).await {
+                log::error!("tunnel {}: {failure}", tunnel.name);
+            }
+        }
+    }
+}
+
+/// What would have to be taken back.
+#[derive(Default)]
+struct Done {
+    /// Names of tunnels whose interfaces were made.
+    made: Vec<String>,
+    /// Tunnels that were changed, as they were before.
+    changed: Vec<Tunnel>,
+}
