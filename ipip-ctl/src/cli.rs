@@ -30,6 +30,9 @@ pub struct Cli {
     /// Write JSON, for programs
     #[arg(long, global = true, display_order = 101)]
     pub json: bool,
+    /// When to use colours: auto is on a terminal, unless `NO_COLOR` is set
+    #[arg(long, global = true, display_order = 102, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -37,7 +40,6 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a command line is read once")]
 pub enum Verb {
     /// Run the daemon: set up the tunnels of the configuration file, and serve the socket
     Daemon(DaemonArgs),
@@ -71,9 +73,19 @@ pub enum Verb {
     /// Remove tunnels
     Remove(Selected),
     /// List the tunnels
+    #[command(after_help = CONDITIONS)]
     Print {
-        /// Every property, and the traffic by tier
+        /// What to print of each tunnel
         form: Option<Form>,
+        /// With where: which tunnels to print
+        #[arg(value_name = "CONDITION")]
+        conditions: Vec<String>,
+    },
+    /// Show what tunnels carried and refused, by tier
+    Stats {
+        /// Names, numbers in the list, or beginnings of names [default: all]
+        #[arg(value_name = "TUNNEL")]
+        tunnels: Vec<String>,
     },
     /// Make a file the configuration: change what differs, all of it or nothing
     Apply {
@@ -97,6 +109,18 @@ pub enum Verb {
     Status,
 }
 
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless the variable `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
 /// Which tunnels.
 #[derive(Clone, Debug, Args)]
 pub struct Selected {
@@ -110,7 +134,22 @@ pub struct Selected {
 pub enum Form {
     /// Every property, and the traffic by tier
     Detail,
+    /// Only those tunnels that meet every condition
+    Where,
 }
+
+/// The conditions of `print where`, for `--help`.
+const CONDITIONS: &str = "\
+Conditions:
+  mtu=1480       the property has this value
+  kind!=ipip     it has another
+  comment~site   it holds this text
+  running        it is yes; also !running
+
+Properties are those of `add`, and actual-mtu, running, invalid and reason.
+Examples:
+  ipip-ctl print where remote-address=203.0.113.2
+  ipip-ctl print detail where !running !disabled";
 
 /// Where the daemon finds and keeps its things.
 #[derive(Clone, Debug, Args)]

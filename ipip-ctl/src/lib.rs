@@ -12,6 +12,7 @@ pub mod icmp;
 pub mod lower;
 pub mod netlink;
 pub mod report;
+pub mod select;
 pub mod spec;
 pub mod table;
 pub mod tun;

@@ -3,29 +3,40 @@
 mod changes;
 mod detail;
 mod list;
+mod screen;
+mod stats;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use self::changes::Changes;
+use self::screen::{BAD, GOOD, HEADING, Screen};
 use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, TunnelView};
+use crate::cli::Color;
 use crate::failure::{Failure, FailureKind};
+
+/// The version of what `--json` writes; it goes up when a program that reads an older one would misread it.
+const SCHEMA: u32 = 1;
+
+/// A tunnel with its number in the list.
+pub type Numbered<'a> = (usize, &'a TunnelView);
 
 /// How to report: for people, or as JSON for programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     json: bool,
+    color: Color,
 }
 
 impl Report {
     /// Chooses the form.
     #[must_use]
-    pub fn new(json: bool) -> Self {
-        Self { json }
+    pub fn new(json: bool, color: Color) -> Self {
+        Self { json, color }
     }
 
     /// Reports that a tunnel was added, by the name that the daemon may have chosen.
@@ -67,9 +78,20 @@ impl Report {
     /// # Errors
     ///
     /// Standard output cannot be written.
-    pub fn tunnels(self, tunnels: &[TunnelView], detail: bool) -> Result<(), Failure> {
-        let text = || if detail { detail::text(tunnels) } else { list::text(tunnels) };
-        self.write(text, || json!({ "tunnels": tunnels }))
+    pub fn tunnels(self, tunnels: &[Numbered<'_>], detail: bool) -> Result<(), Failure> {
+        let screen = Screen::of_output(self.color);
+        let text = || if detail { detail::text(tunnels, screen) } else { list::text(tunnels, screen) };
+        self.write(text, || json!({ "tunnels": tunnels.iter().map(numbered).collect::<Vec<_>>() }))
+    }
+
+    /// Shows what tunnels carried and refused.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn stats(self, tunnels: &[Numbered<'_>]) -> Result<(), Failure> {
+        let screen = Screen::of_output(self.color);
+        self.write(|| stats::text(tunnels, screen), || json!({ "tunnels": stats::json(tunnels) }))
     }
 
     /// Tells how the daemon does.
@@ -78,19 +100,23 @@ impl Report {
     ///
     /// Standard output cannot be written.
     pub fn status(self, status: &DaemonStatus) -> Result<(), Failure> {
-        self.write(|| status_text(status), || json!(status))
+        let screen = Screen::of_output(self.color);
+        self.write(|| status_text(status, screen), || json!(status))
     }
 
     /// Tells what went wrong.
     pub fn failure(self, failure: &Failure) {
-        let line =
-            if self.json { json!({ "error": failure }).to_string() } else { format!("ipip-ctl: {failure}") };
+        let line = if self.json {
+            json!({ "schema": SCHEMA, "error": failure }).to_string()
+        } else {
+            format!("{} {failure}", Screen::of_errors(self.color).paint(BAD, "ipip-ctl:"))
+        };
         // If standard error is gone, the exit code is all that is left.
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     fn write(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<(), Failure> {
-        let output = if self.json { format!("{}\n", json()) } else { text() };
+        let output = if self.json { format!("{}\n", versioned(json())) } else { text() };
         let mut stdout = io::stdout().lock();
         match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
             // The reader has seen enough, as in `ipip-ctl print | head -1`.
@@ -104,21 +130,61 @@ impl Report {
     }
 }
 
-fn status_text(status: &DaemonStatus) -> String {
-    let mut text = format!("version {}, tunnels {}\n", status.version, status.tunnels);
+/// Puts the version of the schema in front of everything else.
+fn versioned(value: Value) -> Value {
+    let mut all = Map::new();
+    all.insert("schema".to_owned(), SCHEMA.into());
+    match value {
+        Value::Object(values) => all.extend(values),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            all.insert("value".to_owned(), other);
+        }
+    }
+    Value::Object(all)
+}
+
+fn numbered((number, tunnel): &Numbered<'_>) -> Value {
+    let mut all = Map::new();
+    all.insert("number".to_owned(), json!(number));
+    if let Value::Object(values) = json!(tunnel) {
+        all.extend(values);
+    }
+    Value::Object(all)
+}
+
+fn status_text(status: &DaemonStatus, screen: Screen) -> String {
+    let mut text = format!(
+        "version {}, tunnels {}: {} running, {} disabled, {} invalid\n",
+        status.version, status.tunnels, status.running, status.disabled, status.invalid
+    );
     for port in &status.ports {
         let tiers = if port.tiers.is_empty() { "none".to_owned() } else { port.tiers.join(", ") };
-        let _ = write!(text, "{}: {tiers}", port.name);
+        let mut line = format!("{}: {tiers}", port.name);
         if !port.reason.is_empty() {
-            let _ = write!(text, " ({})", port.reason);
+            let _ = write!(line, " ({})", port.reason);
         }
+        text.push_str(&screen.wrap(&line, "    "));
         text.push('\n');
     }
     text
 }
 
 /// The legend above every list.
-const LEGEND: &str = "Flags: X - disabled, R - running, I - invalid\n";
+const LEGEND: &str = "Flags: X - disabled, R - running, I - invalid";
+
+fn legend(screen: Screen) -> String {
+    screen.paint(HEADING, LEGEND) + "\n"
+}
+
+/// Colours the flag in a line that begins with number and flag.
+fn paint_flag(line: &str, tunnel: &TunnelView, screen: Screen) -> String {
+    let flag = flag(tunnel);
+    let style = if tunnel.running { GOOD } else { BAD };
+    match line.split_once(flag) {
+        Some((number, rest)) => format!("{number}{}{rest}", screen.paint(style, &flag.to_string())),
+        None => line.to_owned(),
+    }
+}
 
 /// The flag of a tunnel: disabled is a choice, and what neither runs nor is disabled is invalid.
 fn flag(tunnel: &TunnelView) -> char {
@@ -132,4 +198,4 @@ fn flag(tunnel: &TunnelView) -> char {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

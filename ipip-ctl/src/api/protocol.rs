@@ -16,7 +16,6 @@ pub const PROTOCOL: u32 = 1;
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a request is made and taken once")]
 pub enum Request {
     /// Set up a tunnel and write it to the configuration file.
     Add {
@@ -196,6 +195,12 @@ pub struct DaemonStatus {
     pub version: String,
     /// The number of tunnels.
     pub tunnels: u64,
+    /// How many of them run.
+    pub running: u64,
+    /// How many are switched off.
+    pub disabled: u64,
+    /// How many do not run though they should.
+    pub invalid: u64,
     /// The interfaces that it is attached to.
     pub ports: Vec<PortView>,
 }

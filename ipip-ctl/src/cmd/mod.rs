@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::protocol::{Reply, Request};
-use crate::cli::{self, Cli, Selected, Verb};
+use crate::cli::{self, Cli, Color, Selected, Verb};
 use crate::failure::{Failure, FailureKind};
 use crate::report::{Changes, Report};
 use crate::spec::TunnelSpec;
@@ -24,13 +24,13 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     let arguments = match cli::translate(arguments) {
         Ok(arguments) => arguments,
-        Err(failure) => return fail(&failure, Report::new(json)),
+        Err(failure) => return fail(&failure, Report::new(json, Color::Auto)),
     };
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
-    let report = Report::new(cli.json);
+    let report = Report::new(cli.json, cli.color);
     match run(cli, report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure, report),
@@ -56,7 +56,8 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
             file::apply(&file, form, socket, report)
         }
         Verb::Check { file } => file::check(&file, report),
-        Verb::Print { form } => print::run(form, socket, report),
+        Verb::Print { form, conditions } => print::print(form, &conditions, socket, report),
+        Verb::Stats { tunnels } => print::stats(&tunnels, socket, report),
         Verb::Status => status::run(socket, report),
     }
 }
@@ -67,7 +68,7 @@ fn refuse(error: &clap::Error, json: bool) -> ExitCode {
         let text = error.to_string();
         let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let failure = Failure::new(FailureKind::Usage, cause).with_hint("see ipip-ctl --help");
-        return fail(&failure, Report::new(true));
+        return fail(&failure, Report::new(true, Color::Auto));
     }
     // Nothing is left to tell anybody if the terminal is gone.
     let _ = error.print();

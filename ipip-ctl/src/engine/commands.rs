@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Engine;
+use super::tunnels::Running;
 use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, PortView, Reply, Request};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::select::select;
 use crate::spec::{TunnelSpec, Word};
 use crate::table::TunnelTable;
 use crate::tunnel::Tunnel;
@@ -149,6 +151,12 @@ impl Engine {
         Ok(changes)
     }
 
+    /// The names of the tunnels that are meant, each once.
+    fn select(&self, written: &[String]) -> Result<Vec<String>, Failure> {
+        let names: Vec<&str> = self.table.iter().map(|tunnel| tunnel.name.as_str()).collect();
+        select(&names, written)
+    }
+
     fn status(&self) -> DaemonStatus {
         let ports = self.ports.values().map(|port| {
             let mut tiers = Vec::new();
@@ -160,9 +168,17 @@ impl Engine {
             }
             PortView { name: port.name.clone(), tiers, reason: port.reason() }
         });
+        let count = |is: &dyn Fn(&Tunnel, bool) -> bool| {
+            let runs = |tunnel: &Tunnel| self.running.get(&tunnel.name).is_some_and(Running::is_running);
+            let counted = self.table.iter().filter(|tunnel| is(tunnel, runs(tunnel))).count();
+            u64::try_from(counted).unwrap_or(u64::MAX)
+        };
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            tunnels: u64::try_from(self.table.len()).unwrap_or(u64::MAX),
+            tunnels: count(&|_, _| true),
+            running: count(&|_, runs| runs),
+            disabled: count(&|tunnel, _| tunnel.disabled),
+            invalid: count(&|tunnel, runs| !runs && !tunnel.disabled),
             ports: ports.collect(),
         }
     }

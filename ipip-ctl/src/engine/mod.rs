@@ -10,7 +10,6 @@ mod facts;
 mod left_over;
 mod mirror;
 mod ports;
-mod select;
 mod tunnels;
 mod views;
 

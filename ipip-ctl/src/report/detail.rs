@@ -2,15 +2,36 @@
 
 use std::fmt::Write;
 
-use super::{LEGEND, flag};
+use super::screen::{BAD, COMMENT, Screen};
+use super::{Numbered, flag, legend, paint_flag};
 use crate::api::protocol::{TierTraffic, TunnelView};
 use crate::spec::Word;
 
-pub(super) fn text(tunnels: &[TunnelView]) -> String {
-    let mut text = LEGEND.to_owned();
-    for (number, tunnel) in tunnels.iter().enumerate() {
+/// Where properties begin that stand below a tunnel's first line.
+const INDENT: &str = "     ";
+
+pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
+    let mut text = legend(screen);
+    for (number, tunnel) in tunnels {
+        let mut lines = String::new();
         // Writing to a String cannot fail.
-        let _ = write_tunnel(&mut text, number, tunnel);
+        let _ = write_tunnel(&mut lines, *number, tunnel);
+        for (at, line) in lines.lines().enumerate() {
+            let line = screen.wrap(line, INDENT);
+            let line = match line.split_once(";;; ").filter(|_| at == 0) {
+                Some((begin, comment)) => {
+                    let comment = screen.paint(COMMENT, &format!(";;; {comment}"));
+                    format!("{}{comment}", paint_flag(begin, tunnel, screen))
+                }
+                None if at == 0 => paint_flag(&line, tunnel, screen),
+                None if line.trim_start().starts_with("reason=") && !tunnel.disabled => {
+                    screen.paint(BAD, &line)
+                }
+                None => line,
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
     }
     text
 }

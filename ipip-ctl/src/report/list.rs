@@ -1,19 +1,17 @@
 //! `print`: one line a tunnel, in columns.
 
-use std::fmt::Write;
-
 use comfy_table::{Table, TableStyle};
 
-use super::{LEGEND, flag};
-use crate::api::protocol::TunnelView;
+use super::screen::{BAD, COMMENT, HEADING, OFF, Screen};
+use super::{Numbered, flag, legend, paint_flag};
 use crate::spec::Word;
 
-const HEADER: [&str; 8] = ["#", "", "NAME", "KIND", "MTU", "LOCAL-ADDRESS", "REMOTE-ADDRESS", ""];
+const HEADER: [&str; 7] = ["#", "", "NAME", "KIND", "MTU", "LOCAL-ADDRESS", "REMOTE-ADDRESS"];
 
-pub(super) fn text(tunnels: &[TunnelView]) -> String {
+pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_header(HEADER);
-    for (number, tunnel) in tunnels.iter().enumerate() {
+    for (number, tunnel) in tunnels {
         table.add_row([
             number.to_string(),
             flag(tunnel).to_string(),
@@ -22,22 +20,42 @@ pub(super) fn text(tunnels: &[TunnelView]) -> String {
             tunnel.actual_mtu.map_or_else(|| Word::from(tunnel.mtu).to_string(), |bytes| bytes.to_string()),
             tunnel.local_address.clone(),
             tunnel.remote_address.clone(),
-            tunnel.reason.clone(),
         ]);
     }
-    let mut text = LEGEND.to_owned();
-    let mut lines = table.lines();
-    push_line(&mut text, lines.next().as_deref());
-    for tunnel in tunnels {
+    let mut text = legend(screen);
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let mut lines = lines.into_iter();
+    text.push_str(&screen.paint(HEADING, &lines.next().unwrap_or_default()));
+    text.push('\n');
+    for ((_, tunnel), line) in tunnels.iter().zip(lines) {
         if !tunnel.comment.is_empty() {
-            let _ = writeln!(text, ";;; {}", tunnel.comment);
+            text.push_str(&screen.paint(COMMENT, &format!(";;; {}", tunnel.comment)));
+            text.push('\n');
         }
-        push_line(&mut text, lines.next().as_deref());
+        if tunnel.disabled {
+            text.push_str(&screen.paint(OFF, &line));
+        } else {
+            text.push_str(&paint_flag(&line, tunnel, screen));
+            if !tunnel.reason.is_empty() {
+                push_reason(&mut text, &tunnel.reason, &line, columns, screen);
+            }
+        }
+        text.push('\n');
     }
     text
 }
 
-fn push_line(text: &mut String, line: Option<&str>) {
-    text.push_str(line.unwrap_or_default().trim_end());
-    text.push('\n');
+/// Why a tunnel does not run: behind its line where there is room, else below.
+fn push_reason(text: &mut String, reason: &str, line: &str, columns: usize, screen: Screen) {
+    let (length, wanted) = (line.chars().count(), reason.chars().count());
+    if screen.width.is_none_or(|width| columns + 2 + wanted <= width) {
+        text.push_str(&" ".repeat((columns + 2).saturating_sub(length)));
+        text.push_str(&screen.paint(BAD, reason));
+    } else {
+        let indent = "       ";
+        let below = screen.wrap(&format!("{indent}{reason}"), indent);
+        text.push('\n');
+        text.push_str(&screen.paint(BAD, &below));
+    }
 }

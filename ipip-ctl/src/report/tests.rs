@@ -30,7 +30,8 @@ fn view(name: &str, remote: &str) -> TunnelView {
     }
 }
 
-fn three() -> [TunnelView; 3] {
+/// One that runs, one that is disabled, one that is invalid.
+pub(crate) fn three() -> [TunnelView; 3] {
     let berlin = TunnelView { comment: "to Berlin".into(), ..view("berlin", "203.0.113.2") };
     let off =
         TunnelView { disabled: true, running: false, reason: "disabled".into(), ..view("ipip1", "10.0.0.2") };
@@ -48,6 +49,18 @@ fn three() -> [TunnelView; 3] {
     [berlin, off, lost]
 }
 
+fn numbered(tunnels: &[TunnelView]) -> Vec<Numbered<'_>> {
+    tunnels.iter().enumerate().collect()
+}
+
+fn list(tunnels: &[TunnelView]) -> String {
+    list::text(&numbered(tunnels), Screen::default())
+}
+
+fn detail(tunnels: &[TunnelView]) -> String {
+    detail::text(&numbered(tunnels), Screen::default())
+}
+
 #[test]
 fn list_has_columns_flags_comments_and_reasons() {
     let expected = "\
@@ -55,16 +68,16 @@ Flags: X - disabled, R - running, I - invalid
  #     NAME    KIND    MTU   LOCAL-ADDRESS  REMOTE-ADDRESS
 ;;; to Berlin
  0  R  berlin  ipip    1480  0.0.0.0        203.0.113.2
- 1  X  ipip1   ipip    1480  0.0.0.0        10.0.0.2        disabled
+ 1  X  ipip1   ipip    1480  0.0.0.0        10.0.0.2
  2  I  ipip2   ipipv6  auto  ::             2001:db8::3     no route to 2001:db8::3
 ";
-    assert_eq!(list::text(&three()), expected);
+    assert_eq!(list(&three()), expected);
 }
 
 #[test]
 fn empty_list_is_the_legend_and_the_header() {
-    assert_eq!(list::text(&[]).lines().count(), 2);
-    assert_eq!(detail::text(&[]), LEGEND);
+    assert_eq!(list(&[]).lines().count(), 2);
+    assert_eq!(detail(&[]).trim_end(), LEGEND);
 }
 
 #[test]
@@ -83,11 +96,9 @@ Flags: X - disabled, R - running, I - invalid
      traffic tier=daemon sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0
      refused tier=tc reason=too-big packets=2
 ";
-    assert_eq!(detail::text(&[berlin]), expected);
-    assert!(
-        detail::text(&[off]).contains(" 0 X name=ipip1 ") && detail::text(&three()).contains("\n 1 X name=")
-    );
-    let six = detail::text(&three());
+    assert_eq!(detail(&[berlin]), expected);
+    assert!(detail(&[off]).contains(" 0 X name=ipip1 ") && detail(&three()).contains("\n 1 X name="));
+    let six = detail(&three());
     assert!(six.contains("reason=\"no route to 2001:db8::3\""));
     assert!(
         six.contains(" flow-label=auto encapsulation-limit=4 ")
@@ -105,10 +116,65 @@ fn status_names_each_port_with_its_tiers() {
     let status = DaemonStatus {
         version: "0.1.0".into(),
         tunnels: 2,
+        running: 1,
+        disabled: 1,
+        invalid: 0,
         ports: vec![port("eth0", &["xdp", "tc"], ""), port("eth1", &["tc"], "another XDP program is there")],
     };
     assert_eq!(
-        status_text(&status),
-        "version 0.1.0, tunnels 2\neth0: xdp, tc\neth1: tc (another XDP program is there)\n"
+        status_text(&status, Screen::default()),
+        "version 0.1.0, tunnels 2: 1 running, 1 disabled, 0 invalid\neth0: xdp, tc\neth1: tc (another XDP program is there)\n"
     );
+}
+
+#[test]
+fn what_does_not_fit_stands_below() {
+    let narrow = Screen { width: Some(80), has_colours: false };
+    let text = list::text(&numbered(&three()), narrow);
+    assert!(
+        text.ends_with(
+            " 2  I  ipip2   ipipv6  auto  ::             2001:db8::3\n       no route to 2001:db8::3\n"
+        ),
+        "{text}"
+    );
+    for text in [text, detail::text(&numbered(&three()), narrow), stats::text(&numbered(&three()), narrow)] {
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+#[test]
+fn colours_show_the_state_and_cost_no_text() {
+    let coloured = Screen { width: None, has_colours: true };
+    let text = list::text(&numbered(&three()), coloured);
+    assert!(text.contains("\u{1b}[32mR\u{1b}[0m") && text.contains("\u{1b}[31mI\u{1b}[0m"), "{text:?}");
+    assert!(text.contains("\u{1b}[36m;;; to Berlin\u{1b}[0m"), "{text:?}");
+    let mut plain = String::new();
+    for (number, part) in text.split('\u{1b}').enumerate() {
+        plain.push_str(if number == 0 { part } else { part.split_once('m').unwrap().1 });
+    }
+    assert_eq!(plain, list(&three()));
+}
+
+#[test]
+fn stats_have_a_line_a_tier_and_one_of_refusals() {
+    let [mut berlin, ..] = three();
+    berlin.traffic.xdp.sent_packets = 12_345_678;
+    berlin.refused.push(Refused { tier: "tc".into(), reason: "too-big".into(), packets: 2 });
+    let expected = "\
+Flags: X - disabled, R - running, I - invalid
+ #     NAME    TIER    TX-PACKETS  TX-BYTES  RX-PACKETS  RX-BYTES
+ 0  R  berlin  xdp       12345678         0           0         0
+               tc               0         0           0         0
+               daemon           0         0           0         0
+       refused: tc/too-big 2
+";
+    assert_eq!(stats::text(&numbered(&[berlin]), Screen::default()), expected);
+}
+
+#[test]
+fn json_has_the_version_of_its_schema_and_numbers() {
+    let tunnels = three();
+    let value = versioned(json!({ "tunnels": [super::numbered(&(2, &tunnels[2]))] }));
+    assert_eq!(value["schema"], SCHEMA);
+    assert_eq!((&value["tunnels"][0]["number"], &value["tunnels"][0]["name"]), (&json!(2), &json!("ipip2")));
 }

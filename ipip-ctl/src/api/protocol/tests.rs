@@ -51,7 +51,14 @@ fn answers_survive_the_socket() {
         Reply::Added { name: "ipip1".into() },
         Reply::Changed { changes: vec![Change::restored("ipip1")] },
         Reply::Tunnels { tunnels: vec![view()] },
-        Reply::Status(DaemonStatus { version: "0.1.0".into(), tunnels: 1, ports: vec![port] }),
+        Reply::Status(DaemonStatus {
+            version: "0.1.0".into(),
+            tunnels: 1,
+            running: 1,
+            disabled: 0,
+            invalid: 0,
+            ports: vec![port],
+        }),
     ] {
         let line = write_reply(Ok(reply.clone())).unwrap();
         assert_eq!(read_reply(line.as_bytes()).unwrap(), reply);

@@ -1,60 +1,52 @@
-//! Which tunnels a client means.
+//! Which tunnels somebody means.
 
-use super::Engine;
 use crate::config::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
-use crate::table::TunnelTable;
-
-impl Engine {
-    /// The names of the tunnels that are meant, each once.
-    pub(super) fn select(&self, written: &[String]) -> Result<Vec<String>, Failure> {
-        select(&self.table, written)
-    }
-}
 
 /// Finds tunnels by name, by number in the list, or by the beginning of a name that no other has. Several may be joined
 /// with commas.
-fn select(table: &TunnelTable, written: &[String]) -> Result<Vec<String>, Failure> {
-    let mut names: Vec<String> = Vec::new();
+///
+/// # Errors
+///
+/// One of them is none of `names`, or could be several.
+pub fn select(names: &[&str], written: &[String]) -> Result<Vec<String>, Failure> {
+    let mut selected: Vec<String> = Vec::new();
     for word in written.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty()) {
-        let name = find(table, word)?;
-        if !names.contains(&name) {
-            names.push(name);
+        let name = find(names, word)?;
+        if !selected.iter().any(|other| other == name) {
+            selected.push(name.to_owned());
         }
     }
-    if names.is_empty() {
+    if selected.is_empty() {
         let failure = Failure::new(FailureKind::Usage, "no tunnel is named");
         return Err(failure.with_hint("give names, or numbers as `ipip-ctl print` shows them"));
     }
-    Ok(names)
+    Ok(selected)
 }
 
-fn find(table: &TunnelTable, word: &str) -> Result<String, Failure> {
-    if table.contains(word) {
-        return Ok(word.to_owned());
+fn find<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Failure> {
+    if let Some(name) = names.iter().find(|name| **name == word) {
+        return Ok(name);
     }
     // No name consists of digits alone.
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
-        let tunnel = word.parse().ok().and_then(|number| table.at(number));
-        return tunnel.map(|tunnel| tunnel.name.clone()).ok_or_else(|| {
-            let last = table
-                .len()
-                .checked_sub(1)
-                .map_or("there is none".to_owned(), |last| format!("the last is {last}"));
+        let there = word.parse().ok().and_then(|number: usize| names.get(number));
+        return there.copied().ok_or_else(|| {
+            let last = names.len().checked_sub(1);
+            let last = last.map_or("there is none".to_owned(), |last| format!("the last is {last}"));
             Failure::new(FailureKind::NotFound, format!("tunnel {word}: no tunnel has this number; {last}"))
                 .with_hint("`ipip-ctl print` lists the tunnels")
         });
     }
-    let names: Vec<&str> = table.iter().map(|tunnel| tunnel.name.as_str()).collect();
     let longer: Vec<&str> = names.iter().copied().filter(|name| name.starts_with(word)).collect();
     match longer.as_slice() {
-        [name] => Ok((*name).to_owned()),
+        [name] => Ok(name),
         [] => {
             let failure = Failure::new(
                 FailureKind::NotFound,
                 format!("tunnel {word}: there is no tunnel of this name"),
             );
-            Err(match suggest(word, &names) {
+            Err(match suggest(word, names) {
                 Some(name) => failure.with_hint(format!("did you mean `{name}`?")),
                 None => failure.with_hint("`ipip-ctl print` lists the tunnels"),
             })
@@ -70,29 +62,12 @@ fn find(table: &TunnelTable, word: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::TunnelSpec;
-    use crate::tunnel::Tunnel;
-
-    fn table() -> TunnelTable {
-        let mut table = TunnelTable::default();
-        for (name, remote) in
-            [("berlin", "10.0.0.1"), ("bern", "10.0.0.2"), ("rome", "10.0.0.3"), ("rome2", "10.0.0.4")]
-        {
-            let spec = TunnelSpec {
-                name: Some(name.into()),
-                remote_address: Some(remote.into()),
-                ..TunnelSpec::default()
-            };
-            table.insert(Tunnel::try_from(spec).unwrap()).unwrap();
-        }
-        table
-    }
 
     #[test]
     fn names_numbers_and_unique_beginnings_are_understood() {
-        let table = table();
+        let names = ["berlin", "bern", "rome", "rome2"];
         let select =
-            |words: &[&str]| select(&table, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+            |words: &[&str]| select(&names, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(select(&["rome"]).unwrap(), ["rome"]);
         assert_eq!(select(&["3", "0"]).unwrap(), ["rome2", "berlin"]);
         assert_eq!(select(&["berl", "0,1", "bern"]).unwrap(), ["berlin", "bern"]);
