@@ -98,6 +98,22 @@ pub enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Write the tunnels as a configuration file, or as lines for RouterOS
+    Export {
+        /// Write lines for RouterOS; what it does not have stands in comments, which import reads
+        #[arg(long)]
+        routeros: bool,
+    },
+    /// Add tunnels as other systems write them; what is not understood is listed, and makes exit code 3
+    #[command(after_help = FORMATS)]
+    Import {
+        /// The file, behind its format if that is not plain; - is standard input
+        #[arg(required = true, num_args = 1..=2, value_names = ["FORMAT", "FILE"])]
+        words: Vec<String>,
+        /// Show what would be added, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Read the configuration file again, as SIGHUP does
     Reload,
     /// Look for mistakes in a configuration file; needs neither root nor a daemon
@@ -137,6 +153,19 @@ pub enum Form {
     /// Only those tunnels that meet every condition
     Where,
 }
+
+/// The formats of `import`, for `--help`.
+const FORMATS: &str = "\
+Formats:
+  routeros  lines of RouterOS' export, of /interface ipip, ipipv6, 6to4 and 4in6
+  ip        commands of iproute2: ip tunnel add, ip link add ... type ipip|sit|ip6tnl
+  he        the fields of a tunnel broker's page: Server and Client, IPv4 and IPv6 Address
+  toml      what `ipip-ctl export` writes
+  auto      whatever it looks like, line by line
+
+Examples:
+  ipip-ctl import export.rsc
+  ipip-ctl import he - <fields.txt";
 
 /// The conditions of `print where`, for `--help`.
 const CONDITIONS: &str = "\

@@ -17,7 +17,7 @@ pub enum FailureKind {
     Failed = 1,
     /// The command line or the configuration file is wrong.
     Usage = 2,
-    /// There is no such tunnel.
+    /// There is no such tunnel; or something of an import was not understood.
     NotFound = 3,
     /// Nobody serves the socket.
     NoDaemon = 4,
@@ -43,7 +43,7 @@ Exit codes:
   0  done
   1  failed
   2  the command line or the configuration file is wrong
-  3  no such tunnel
+  3  no such tunnel, or an import that was understood in part
   4  no daemon serves the socket
   5  no permission
   6  not supported by this version or this kernel

@@ -18,6 +18,8 @@ use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, TunnelView};
 use crate::cli::Color;
 use crate::failure::{Failure, FailureKind};
+use crate::import::Problem;
+use crate::spec::TunnelSpec;
 
 /// The version of what `--json` writes; it goes up when a program that reads an older one would misread it.
 const SCHEMA: u32 = 1;
@@ -58,6 +60,52 @@ impl Report {
             || changes::text(changes, form),
             || json!({ "dry-run": form.is_dry_run, "changes": changes }),
         )
+    }
+
+    /// Reports what was imported; what was not understood goes to standard error, each with its line.
+    ///
+    /// # Errors
+    ///
+    /// An output cannot be written.
+    pub fn imported(
+        self,
+        changes: &[Change],
+        problems: &[Problem],
+        next: &[String],
+        (file, form): (&Path, Changes),
+    ) -> Result<(), Failure> {
+        if !self.json {
+            let mut stderr = io::stderr().lock();
+            let name = Screen::of_errors(self.color).paint(BAD, "ipip-ctl:");
+            for Problem { line, why } in problems {
+                // If standard error is gone, the exit code is all that is left.
+                let _ = writeln!(stderr, "{name} {}:{line}: {why}", file.display());
+            }
+        }
+        let text = || {
+            let mut text = changes::text(changes, form);
+            if !next.is_empty() {
+                text.push_str("now type:\n");
+            }
+            for command in next {
+                text.extend(["  ", command, "\n"]);
+            }
+            text
+        };
+        let json = || {
+            let dry_run = form.is_dry_run;
+            json!({ "dry-run": dry_run, "changes": changes, "not-understood": problems, "next": next })
+        };
+        self.write(text, json)
+    }
+
+    /// Writes tunnels as `text`.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn exported(self, tunnels: &[TunnelSpec], text: &str) -> Result<(), Failure> {
+        self.write(|| text.to_owned(), || json!({ "tunnels": tunnels }))
     }
 
     /// Reports that nothing is wrong with a file.

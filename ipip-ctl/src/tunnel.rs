@@ -265,4 +265,4 @@ fn wrong(property: &'static str) -> impl Fn(Failure) -> Wrong {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ mod add;
 mod change;
 mod daemon;
 mod file;
+mod import;
 mod print;
 mod status;
 
@@ -55,6 +56,8 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
             let form = Changes { is_diff: diff, is_dry_run: dry_run };
             file::apply(&file, form, socket, report)
         }
+        Verb::Export { routeros } => import::export(routeros, socket, report),
+        Verb::Import { words, dry_run } => import::import(&words, dry_run, socket, report),
         Verb::Check { file } => file::check(&file, report),
         Verb::Print { form, conditions } => print::print(form, &conditions, socket, report),
         Verb::Stats { tunnels } => print::stats(&tunnels, socket, report),

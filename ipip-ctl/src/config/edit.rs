@@ -20,7 +20,7 @@ pub struct Edit {
 
 impl Edit {
     /// Begins with a text that the daemon could load.
-    pub(super) fn new(mut document: DocumentMut, origin: PathBuf) -> Self {
+    pub(crate) fn new(mut document: DocumentMut, origin: PathBuf) -> Self {
         pin_names(&mut document);
         Self { document, origin }
     }

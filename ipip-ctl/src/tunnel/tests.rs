@@ -1,4 +1,4 @@
-mod laws;
+pub(crate) mod laws;
 mod refusals;
 
 use std::net::Ipv4Addr;

@@ -38,7 +38,7 @@ fn kinds() -> impl Strategy<Value = (Kind, bool)> {
         .prop_map(|(kind, is_ipv4)| (kind, kind.family().map_or(is_ipv4, |family| family == Family::V4)))
 }
 
-fn tunnels() -> impl Strategy<Value = Tunnel> {
+pub(crate) fn tunnels() -> impl Strategy<Value = Tunnel> {
     kinds().prop_flat_map(|(kind, is_ipv4)| tunnels_of(kind, is_ipv4))
 }
 
