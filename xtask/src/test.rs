@@ -170,7 +170,7 @@ fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
         ("IPIP_SKIP_LOG".to_owned(), skip_log(tier).display().to_string()),
         ("IPIP_REQUIRE".to_owned(), required()),
     ];
-    let passed_on = ["IPIP_PACKETS", "IPIP_CRASHES", "RUST_BACKTRACE", "RUST_LOG", "PATH"];
+    let passed_on = ["IPIP_PACKETS", "IPIP_CRASHES", "TRYCMD", "RUST_BACKTRACE", "RUST_LOG", "PATH"];
     variables
         .extend(passed_on.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
     variables
