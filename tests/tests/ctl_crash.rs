@@ -2,6 +2,7 @@
 //! agrees when it is back, nothing is left over, and a tunnel that was not touched loses no packet.
 //!
 //! `IPIP_CRASHES` says how often.
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,14 +44,11 @@ impl Random {
 
 /// The file with `ipip1`, which is never touched, and some of eight others with one of two MTUs.
 fn config(ipip1: &str, which: u64, mtu: u64) -> String {
-    let mut text = ipip1.to_owned();
-    for number in (0..8).filter(|number| which >> number & 1 == 1) {
-        text += &format!(
-            "\n[[tunnel]]\nname = \"t{number}\"\nremote-address = \"152.16.10.{}\"\nmtu = {mtu}\n",
-            100 + number
-        );
-    }
-    text
+    let others = (0..8).filter(|number| which >> number & 1 == 1).map(|number| {
+        let remote = 100 + number;
+        format!("\n[[tunnel]]\nname = \"t{number}\"\nremote-address = \"152.16.10.{remote}\"\nmtu = {mtu}\n")
+    });
+    std::iter::once(ipip1.to_owned()).chain(others).collect()
 }
 
 /// A pinned map, by name.
@@ -104,7 +102,6 @@ fn agrees(daemon: &Daemon<'_>, namespace: &Netns) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a failure can be had again by its seed")]
 fn a_daemon_that_is_killed_in_a_change_leaves_nothing_half_done() {
     let Some(ctl) = need::ctl() else { return };
     let crashes = std::env::var("IPIP_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES);

@@ -1,4 +1,5 @@
 //! A file that cannot be written: the change is refused as a whole, and the file is as it was.
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::fs;
 use std::path::Path;

@@ -101,7 +101,7 @@ fn a_file_is_applied_as_a_whole_or_not_at_all() {
     // Everything but the last tunnel could be set up.
     write(&format!("{good}[[tunnel]]\nname = \"taken\"\nremote-address = \"10.0.0.7\"\n"));
     assert!(daemon.refuses(&line(""), CONFLICT).contains("taken"));
-    write("[[tunnel]]\nname = \"rome\"\nremote-addres = \"10.0.0.3\"\n");
+    write("[[tunnel]]\nname = \"rome\"\nremote = \"10.0.0.3\"\n");
     let error = daemon.refuses(&line(""), USAGE);
     assert!(error.contains("new.toml:3:1") && error.contains("did you mean `remote-address`?"), "{error}");
     assert!(daemon.refuses("apply /nowhere", FAILED).contains("/nowhere"));

@@ -123,7 +123,7 @@ mod tests {
         ] {
             assert_eq!(matching(word), numbers, "{word}");
         }
-        let error = Condition::read("remote-adress=1").unwrap_err().to_string();
+        let error = Condition::read("remote=1").unwrap_err().to_string();
         assert!(error.contains("did you mean `remote-address`?"), "{error}");
     }
 }
