@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -64,6 +65,7 @@ async fn serve(options: Options) -> Result<(), Failure> {
     check_kernel()?;
     check_bpffs(&options.pin_dir)?;
     let _lock = lock(&options.state_dir)?;
+    raise_limit();
     let listener = server::bind(&options.socket)?;
     let stopped = work(&options, config, listener).await;
     let _ = fs::remove_file(&options.socket);
@@ -112,6 +114,15 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
 fn report(result: Result<(), Failure>) {
     if let Err(failure) = result {
         log::error!("{failure}");
+    }
+}
+
+/// Each tunnel takes a descriptor: as many as the system lets this process have.
+fn raise_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        log::warn!("raising the number of descriptors: {error}");
     }
 }
 
