@@ -71,7 +71,8 @@ fn clippy() -> Result<()> {
 /// Runs clippy on the programs as they are built for BPF; where the compiler has no clippy, its own warnings must do
 /// (the check of the whole workspace runs clippy on them for the host).
 fn clippy_bpf(toolchain: &Toolchain) -> Result<()> {
-    let options = ["--bin", "ipip-ebpf"];
+    // The programs of the benchmark have all the others beside them.
+    let options = ["--bin", "ipip-ebpf", "--features", "bench"];
     match &toolchain.compiler.way {
         Way::Sysroot(_) => {
             if apt::offers("rust-web-clippy") {

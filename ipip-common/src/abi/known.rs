@@ -153,7 +153,9 @@ impl KnownFlow {
         let [ends, r0, r1, r2] = ends_of(flow);
         self.address = arrival.address;
         self.ends = ends;
-        self.ends_rest = [r0, r1, r2];
+        if matches!(flow.family, Family::V6) {
+            self.ends_rest = [r0, r1, r2];
+        }
         self.ports = flow.ports.both().to_be();
         self.first = first_word(flow.family, is_decapsulated, flow.tos);
         self.ifindex = arrival.ifindex;

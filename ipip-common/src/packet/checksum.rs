@@ -123,10 +123,10 @@ mod tests {
 
         #[test]
         fn a_right_header_is_all_ones(words in prop::array::uniform5(any::<u32>())) {
-            let sum = words.into_iter().fold(0_u64, |sum, word| sum + u64::from(word));
+            let sum: u64 = words.into_iter().map(u64::from).sum();
             prop_assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff);
             let missing = u64::from(!fold_words(sum));
-            prop_assert!(is_all_ones(sum + missing));
+            prop_assert!(is_all_ones(sum.wrapping_add(missing)));
         }
 
         #[test]

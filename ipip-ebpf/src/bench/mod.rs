@@ -3,6 +3,7 @@
 //! `BPF_PROG_TEST_RUN` runs a program again on its own output, so that one that pushes a header soon has no room left and
 //! measures its own failure. Each wrapper therefore calls what is measured as a function, and then puts the packet back. A
 //! base wrapper that calls nothing is what has to be subtracted.
+#![expect(clippy::needless_pass_by_value, reason = "the macros of aya hand the context over")]
 
 mod floor;
 mod packet;

@@ -88,7 +88,7 @@ fn sink(_ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn sink_egress(_ctx: TcContext) -> i32 {
     count();
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }
 
 #[inline(always)]

@@ -47,14 +47,14 @@ fn undo() -> i32 {
 #[inline(always)]
 fn base_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<INTO>(&ctx, action, undo() & 0)
+    again::<INTO>(&ctx, action, 0)
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<OUT>(&ctx, action, undo() & 0)
+    again::<OUT>(&ctx, action, 0)
 }
 
 #[xdp(frags)]
@@ -121,14 +121,14 @@ const SYN_OUT: usize = 11;
 #[inline(always)]
 fn base_syn_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<SYN_INTO>(&ctx, action, undo() & 0)
+    again::<SYN_INTO>(&ctx, action, 0)
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_syn_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<SYN_OUT>(&ctx, action, undo() & 0)
+    again::<SYN_OUT>(&ctx, action, 0)
 }
 
 #[xdp(frags)]
@@ -200,14 +200,14 @@ fn next_out(ctx: &XdpContext, action: u32, by: i32) -> u32 {
 #[inline(always)]
 fn base_many_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    next_into(&ctx, action, undo() & 0)
+    next_into(&ctx, action, 0)
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_many_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    next_out(&ctx, action, undo() & 0)
+    next_out(&ctx, action, 0)
 }
 
 #[xdp(frags)]

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a packet costs, always beside a floor or a peer in the same run.
 //!
 //! Each part gives [`rows::Row`]s; [`gates`] makes ratios of them, [`report`] the table, the Markdown page and the JSON, and
-//! [`plot`] the pictures.
+//! `plot` the pictures.
 
 #![expect(clippy::print_stderr, reason = "it says what it is doing")]
 
