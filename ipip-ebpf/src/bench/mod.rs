@@ -37,8 +37,8 @@ pub(crate) struct Setting {
     pub(crate) ifindex: u32,
     /// Keys that are gone through; a power of two less one.
     pub(crate) mask: u32,
-    /// Where in the frame a key is added, in bytes.
-    pub(crate) reserved: u32,
+    /// Zero.
+    pub(crate) stay: i32,
 }
 
 #[btf_map]

@@ -43,18 +43,24 @@ fn undo() -> i32 {
     setting().map_or(0, |setting| setting.undo)
 }
 
+/// No way at all, looked up as the others' way back is: what is measured is less by that too.
+#[inline(always)]
+fn stay() -> i32 {
+    setting().map_or(0, |setting| setting.stay)
+}
+
 #[xdp(frags)]
 #[inline(always)]
 fn base_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<INTO>(&ctx, action, 0)
+    again::<INTO>(&ctx, action, stay())
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<OUT>(&ctx, action, 0)
+    again::<OUT>(&ctx, action, stay())
 }
 
 #[xdp(frags)]
@@ -121,14 +127,14 @@ const SYN_OUT: usize = 11;
 #[inline(always)]
 fn base_syn_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<SYN_INTO>(&ctx, action, 0)
+    again::<SYN_INTO>(&ctx, action, stay())
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_syn_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    again::<SYN_OUT>(&ctx, action, 0)
+    again::<SYN_OUT>(&ctx, action, stay())
 }
 
 #[xdp(frags)]
@@ -200,14 +206,14 @@ fn next_out(ctx: &XdpContext, action: u32, by: i32) -> u32 {
 #[inline(always)]
 fn base_many_into(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    next_into(&ctx, action, 0)
+    next_into(&ctx, action, stay())
 }
 
 #[xdp(frags)]
 #[inline(always)]
 fn base_many_out(ctx: XdpContext) -> u32 {
     let action = nothing(&ctx);
-    next_out(&ctx, action, 0)
+    next_out(&ctx, action, stay())
 }
 
 #[xdp(frags)]

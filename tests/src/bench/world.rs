@@ -41,7 +41,7 @@ pub(super) struct Setting {
     pub(super) undo: i32,
     pub(super) ifindex: u32,
     pub(super) mask: u32,
-    pub(super) reserved: u32,
+    pub(super) stay: i32,
 }
 
 // SAFETY: plain numbers without padding.
