@@ -1,4 +1,4 @@
-//! Bars, as SVG: one picture a part.
+//! Bars, as SVG: one picture for each part and unit.
 
 use std::fmt::Write as _;
 
@@ -10,21 +10,28 @@ const LEFT: f64 = 330.0;
 const WIDTH: f64 = 900.0;
 const TOP: f64 = 44.0;
 
-/// A picture for each part that ran: file name and text.
+/// A picture for each part that ran and each unit in it: file name and text.
 #[must_use]
 pub(super) fn all(rows: &Rows) -> Vec<(String, String)> {
-    ["ns", "insn", "veth", "tcp", "scale"]
-        .into_iter()
-        .filter_map(|part| {
-            let bars: Vec<(&Row, f64)> = rows
-                .all
-                .iter()
-                .filter(|row| row.part == part && row.rounds.iter().all(|round| round.is_finite()))
-                .filter_map(|row| Some((row, value(rows, row)?)))
-                .collect();
-            (!bars.is_empty()).then(|| (format!("{part}.svg"), picture(part, &bars)))
-        })
-        .collect()
+    let mut pictures = Vec::new();
+    for part in ["ns", "insn", "veth", "tcp", "scale"] {
+        let bars: Vec<(&Row, f64)> = rows
+            .all
+            .iter()
+            .filter(|row| row.part == part && row.rounds.iter().all(|round| round.is_finite()))
+            .filter_map(|row| Some((row, value(rows, row)?)))
+            .collect();
+        let mut units: Vec<&str> = bars.iter().map(|(row, _)| row.unit.as_str()).collect();
+        units.sort_unstable();
+        units.dedup();
+        for unit in &units {
+            let same: Vec<(&Row, f64)> = bars.iter().copied().filter(|(row, _)| row.unit == *unit).collect();
+            let word: String = unit.chars().filter(char::is_ascii_alphanumeric).collect();
+            let name = if units.len() == 1 { format!("{part}.svg") } else { format!("{part}-{word}.svg") };
+            pictures.push((name, picture(part, unit, &same)));
+        }
+    }
+    pictures
 }
 
 /// What is drawn: net of the base where there is one, and no bar for a base itself.
@@ -38,10 +45,9 @@ fn value(rows: &Rows, row: &Row) -> Option<f64> {
     .filter(|value| *value >= 0.0)
 }
 
-fn picture(part: &str, bars: &[(&Row, f64)]) -> String {
+fn picture(part: &str, unit: &str, bars: &[(&Row, f64)]) -> String {
     let largest = bars.iter().map(|(_, value)| *value).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let height = TOP + (BAR + GAP) * f64::from(u32::try_from(bars.len()).unwrap_or(0)) + GAP;
-    let unit = bars.first().map_or("", |(row, _)| row.unit.as_str());
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" font-family=\"sans-serif\" \
          font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
@@ -58,16 +64,11 @@ fn picture(part: &str, bars: &[(&Row, f64)]) -> String {
             "#3b7ea1"
         };
         let (middle, end) = (top + BAR - 5.0, LEFT + width + 6.0);
-        let unit = if row.unit == bars.first().map_or("", |(row, _)| row.unit.as_str()) {
-            ""
-        } else {
-            row.unit.as_str()
-        };
         let _ = writeln!(
             svg,
             "<text x=\"{}\" y=\"{middle}\" text-anchor=\"end\">{}</text>\
              <rect x=\"{LEFT}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
-             <text x=\"{end:.1}\" y=\"{middle}\">{value:.2} {unit}</text>",
+             <text x=\"{end:.1}\" y=\"{middle}\">{value:.2}</text>",
             LEFT - 8.0,
             escape(&row.name),
         );
@@ -94,6 +95,10 @@ mod tests {
         assert_eq!(pictures.len(), 1);
         let (name, svg) = &pictures[0];
         assert_eq!(name, "ns.svg");
+        rows.add("scale", "loading", "ms", None, vec![5.0]);
+        rows.add("scale", "memory", "MiB", None, vec![7.0]);
+        let names: Vec<String> = all(&rows).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["ns.svg", "scale-MiB.svg", "scale-ms.svg"]);
         assert!(svg.contains("floor &amp; more") && svg.contains("8.00") && !svg.contains(">base<"));
     }
 }
