@@ -16,7 +16,7 @@ use crate::{inside, wait};
 /// What iperf3 measured.
 struct Measured {
     gbits: f64,
-    /// Share of a CPU at both ends together, for each Gbit/s.
+    /// Share of a CPU that the processes at both ends used, for each Gbit/s. What the kernel did in interrupts is not in it.
     cpu: f64,
 }
 
@@ -61,8 +61,20 @@ pub(super) fn measure(options: &Options, rows: &mut Rows) -> Result<()> {
             rows.add("tcp", &format!("tunnel / underlay, {what}"), "ratio", None, ratios);
             rows.add("tcp", &format!("tunnel, {what}"), "Gbit/s", None, through);
             rows.add("tcp", &format!("underlay, {what}"), "Gbit/s", None, beside);
-            rows.add("tcp", &format!("tunnel, {what}, CPU"), "% for each Gbit/s", None, cpu_through);
-            rows.add("tcp", &format!("underlay, {what}, CPU"), "% for each Gbit/s", None, cpu_beside);
+            rows.add(
+                "tcp",
+                &format!("tunnel, {what}, CPU of iperf3"),
+                "% for each Gbit/s",
+                None,
+                cpu_through,
+            );
+            rows.add(
+                "tcp",
+                &format!("underlay, {what}, CPU of iperf3"),
+                "% for each Gbit/s",
+                None,
+                cpu_beside,
+            );
         }
     }
     Ok(())
@@ -90,7 +102,7 @@ fn iperf(client: &Netns, server: IpAddr, mss: u32, streams: u32, seconds: u32) -
     let output = client
         .command("iperf3")
         .args(["--client", &server.to_string(), "--json", "--set-mss", &mss.to_string()])
-        .args(["--parallel", &streams.to_string(), "--time", &seconds.to_string(), "--omit", "0.5"])
+        .args(["--parallel", &streams.to_string(), "--time", &seconds.to_string(), "--omit", "1"])
         .output()
         .context("starting iperf3")?;
     let report: serde_json::Value =
