@@ -85,7 +85,6 @@ impl Kernel {
         let wrong = |error: MapError| failed("opening a map", &error);
         let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
-        generation.raise();
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         Ok(Self {
             tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,

@@ -3,11 +3,15 @@
 //! Numbers stand as they do in a packet's memory, on a little-endian processor, so that nothing has to be turned around
 //! to be compared or copied.
 
+mod head;
+#[cfg(test)]
+mod tests;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::{Family, TunnelEntry, key::wire};
 use crate::{
-    packet::{checksum, flow::Flow, ipv4, ipv6, outer::Outer},
+    packet::{flow::Flow, ipv4, ipv6, outer::Outer},
     verdict::Hop,
 };
 
@@ -85,7 +89,7 @@ const INHERIT_TTL: u8 = 1;
 /// The outer DF bit is the inner packet's.
 const INHERIT_DF: u8 = 2;
 /// The inner DSCP becomes the outer one.
-const DECAP_DSCP: u8 = 8;
+const DECAP_DSCP: u8 = 4;
 
 /// Two words as they follow each other in memory.
 #[inline(always)]
@@ -146,129 +150,6 @@ pub const fn place_of(flow: &Flow) -> u32 {
 }
 
 impl KnownFlow {
-    /// Remembers a flow instead of the one that stood here.
-    #[inline(always)]
-    pub const fn fill(&mut self, arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
-        let is_decapsulated = matches!(course, Course::Decap(..));
-        let [ends, r0, r1, r2] = ends_of(flow);
-        self.address = arrival.address;
-        self.ends = ends;
-        if matches!(flow.family, Family::V6) {
-            self.ends_rest = [r0, r1, r2];
-        }
-        self.ports = flow.ports.both().to_be();
-        self.first = first_word(flow.family, is_decapsulated, flow.tos);
-        self.ifindex = arrival.ifindex;
-        self.epoch = arrival.epoch;
-        self.protocol = flow.protocol;
-        let pseudo = checksum::pseudo_header_sum(flow, flow.protocol, 0);
-        let header = header_len(flow.family);
-        // Less the header where the packet's own length is added, which counts it.
-        let less = if matches!(flow.family, Family::V4) { !(header as u16) as u32 } else { 0 };
-        self.ends_sum = checksum::fold(pseudo.wrapping_add(less)).to_be();
-        let [source, destination] = [flow.source[0], flow.destination[0]];
-        let addresses = checksum::add_word(checksum::add_word(0, source), destination);
-        self.addresses_sum = checksum::fold(addresses).to_be() as u32;
-        match course {
-            Course::Foreign => self.tunnel = 0,
-            Course::Encap(tunnel, outer, hop) => {
-                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu(), header);
-                self.tunnel = tunnel.id();
-                self.fill_encap(tunnel, outer, hop, flow.family);
-            }
-            Course::Decap(tunnel, hop) => {
-                self.take_way(arrival, hop, 0, u16::MAX, header);
-                self.tunnel = tunnel.id();
-                self.fill_decap(tunnel, hop, flow.family);
-            }
-        }
-    }
-
-    #[inline(always)]
-    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16, header: u32) {
-        let room = hop.mtu.saturating_sub(overhead);
-        let most = if room < tunnel_mtu as u32 { room } else { tunnel_mtu as u32 };
-        self.most = most.saturating_sub(header) as u16;
-        self.way_out = if hop.ifindex == arrival.ifindex { 0 } else { hop.ifindex };
-        self.overhead = overhead as u8;
-    }
-
-    /// The headers without what differs between packets: lengths, identification, congestion marks, and what is inherited.
-    #[inline(always)]
-    const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, inner: Family) {
-        let flags = tunnel.flags();
-        let inherits_df = flags.inherit_dont_fragment && matches!(inner, Family::V4);
-        self.switches =
-            if flags.inherit_ttl { INHERIT_TTL } else { 0 } | if inherits_df { INHERIT_DF } else { 0 };
-        self.ecn_mask = if flags.ecn_compatibility { 0 } else { 3 };
-        let outer = Outer {
-            inner_len: outer.header_len().wrapping_neg(),
-            tos: outer.tos & 0xfc,
-            ttl: if flags.inherit_ttl { 0 } else { outer.ttl },
-            dont_fragment: outer.dont_fragment && !inherits_df,
-            ..*outer
-        };
-        let [l0, l1, l2] = wire3(hop.link.words());
-        let ethertype = outer.family.ethertype().to_be() as u32;
-        self.head[0] = both(l0, l1);
-        match outer.family {
-            Family::V4 => {
-                let [w0, w1, w2, w3, w4] = wire5(outer.v4(tunnel, 0));
-                self.outer_sum = !(w2 >> 16) & 0xffff;
-                let w2 = w2 & 0xffff;
-                self.head[1] = both(l2, ethertype | w0 << 16);
-                self.head[2] = both(w0 >> 16 | w1 << 16, w1 >> 16 | w2 << 16);
-                self.head[3] = both(w3 << 16, w3 >> 16 | w4 << 16);
-                self.head[4] = (w4 >> 16) as u64;
-            }
-            Family::V6 => self.fill_v6(tunnel, &outer, l2, ethertype),
-        }
-    }
-
-    #[inline(always)]
-    const fn fill_v6(&mut self, tunnel: &TunnelEntry, outer: &Outer, l2: u32, ethertype: u32) {
-        use crate::packet::ipv6::next_header::DESTINATION;
-        let next = if outer.limit.is_set() { DESTINATION } else { outer.protocol };
-        let [w0, w1, ..] = outer.v6(tunnel, next);
-        // The length stays out.
-        let (w0, w1) = (w0.to_be(), (w1 & 0xffff).to_be());
-        let [a, b, c, d] = wire(tunnel.local());
-        let [e, f, g, h] = wire(tunnel.remote());
-        let [o0, o1] = outer.limit.header(outer.protocol);
-        let (o0, o1) = (o0.to_be(), o1.to_be());
-        self.head[1] = both(l2, ethertype | w0 << 16);
-        self.head[2] = both(w0 >> 16 | w1 << 16, w1 >> 16 | a << 16);
-        self.head[3] = both(a >> 16 | b << 16, b >> 16 | c << 16);
-        self.head[4] = both(c >> 16 | d << 16, d >> 16 | e << 16);
-        self.head[5] = both(e >> 16 | f << 16, f >> 16 | g << 16);
-        self.head[6] = both(g >> 16 | h << 16, h >> 16 | o0 << 16);
-        self.head[7] = both(o0 >> 16 | o1 << 16, o1 >> 16);
-    }
-
-    /// The link header, and the outer addresses that are accepted.
-    #[inline(always)]
-    const fn fill_decap(&mut self, tunnel: &TunnelEntry, hop: &Hop, inner: Family) {
-        self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
-        let [l0, l1, l2] = wire3(hop.link.words());
-        self.head[0] = both(l0, l1);
-        self.head[1] = both(l2, inner.ethertype().to_be() as u32);
-        let [a, b, c, d] = wire(tunnel.remote());
-        let [e, f, g, h] = wire(tunnel.local());
-        match tunnel.family() {
-            Family::V4 => {
-                self.head[2] = both(a, e);
-                self.head[3] = Family::V4 as u64;
-            }
-            Family::V6 => {
-                self.head[2] = both(a, b);
-                self.head[3] = both(c, d);
-                self.head[4] = both(e, f);
-                self.head[5] = both(g, h);
-            }
-        }
-        self.outer_sum = tunnel.family() as u32;
-    }
-
     /// Whether it is about IPv4 packets like this. `first` is under [`first_mask`] already.
     #[must_use]
     #[inline(always)]
@@ -322,7 +203,7 @@ impl KnownFlow {
         self.most as u32
     }
 
-    /// Bytes of the outer header that is pushed.
+    /// Bytes of the outer header that is pushed or pulled.
     #[must_use]
     #[inline(always)]
     pub const fn overhead(&self) -> u32 {
@@ -362,7 +243,7 @@ impl KnownFlow {
     #[must_use]
     #[inline(always)]
     pub const fn accepts_v4(&self, ends: u64) -> bool {
-        self.outer_sum == Family::V4 as u32 && self.head[2] == ends
+        self.overhead() == ipv4::HEADER && self.head[2] == ends
     }
 
     /// Whether an outer IPv6 header from these ends is accepted.
@@ -370,7 +251,7 @@ impl KnownFlow {
     #[inline(always)]
     pub const fn accepts_v6(&self, ends: [u64; 4]) -> bool {
         let [a, b, c, d] = ends;
-        self.outer_sum == Family::V6 as u32
+        self.overhead() == ipv6::HEADER
             && self.head[2] == a
             && self.head[3] == b
             && self.head[4] == c
@@ -406,22 +287,4 @@ impl KnownFlow {
     }
 }
 
-#[inline(always)]
-const fn header_len(family: Family) -> u32 {
-    match family {
-        Family::V4 => ipv4::HEADER,
-        Family::V6 => ipv6::HEADER,
-    }
-}
-
-#[inline(always)]
-const fn wire3([a, b, c]: [u32; 3]) -> [u32; 3] {
-    [a.to_be(), b.to_be(), c.to_be()]
-}
-
-#[inline(always)]
-const fn wire5([a, b, c, d, e]: [u32; 5]) -> [u32; 5] {
-    [a.to_be(), b.to_be(), c.to_be(), d.to_be(), e.to_be()]
-}
-
-const _: () = assert!(cfg!(target_endian = "little") && ipv4::HEADER == 20);
+const _: () = assert!(cfg!(target_endian = "little"));
