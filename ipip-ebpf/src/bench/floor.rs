@@ -1,8 +1,8 @@
 //! The floors: move the head and write a constant header, and nothing else.
 
-use aya_ebpf::{bindings::xdp_action, helpers::generated::bpf_redirect, programs::XdpContext};
+use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 
-use super::packet::{move_head, put, setting, start};
+use super::packet::{move_head, put, redirect, start};
 
 /// Any constants will do; these are not what a compiler could share between words.
 const WORD: u64 = 0x0145_0008_0302_0102;
@@ -70,13 +70,8 @@ pub(super) fn out40(ctx: &XdpContext) -> u32 {
 
 /// The same onto another port.
 #[inline(always)]
-pub(super) fn onto(action: u32) -> u32 {
-    if action != xdp_action::XDP_TX {
-        return action;
-    }
-    let Some(setting) = setting() else { return xdp_action::XDP_DROP };
-    // SAFETY: the helper takes plain numbers.
-    unsafe { bpf_redirect(setting.ifindex, 0) as u32 }
+fn onto(action: u32) -> u32 {
+    if action == xdp_action::XDP_TX { redirect() } else { action }
 }
 
 #[inline(never)]

@@ -1,10 +1,13 @@
 //! The packet's memory: bounds, and putting it back.
 
 use aya_ebpf::{
-    EbpfContext as _, bindings::xdp_md, helpers::generated::bpf_xdp_adjust_head, programs::XdpContext,
+    EbpfContext as _,
+    bindings::{xdp_action, xdp_md},
+    helpers::generated::{bpf_redirect, bpf_xdp_adjust_head},
+    programs::XdpContext,
 };
 
-use super::{ORIGINAL, Original, SEED, SETTING, Setting};
+use super::{ORIGINAL, SEED, SETTING, Setting};
 
 /// Where the frame starts, if it has `bytes`.
 #[inline(always)]
@@ -25,11 +28,6 @@ pub(super) fn setting() -> Option<&'static Setting> {
 }
 
 #[inline(always)]
-pub(super) fn original() -> Option<&'static Original> {
-    ORIGINAL.get(0)
-}
-
-#[inline(always)]
 pub(super) fn put<T>(start: *mut u8, at: usize, value: T) {
     // SAFETY: the callers have looked at the frame's end, and the verifier has looked at the callers.
     unsafe { *start.add(at).cast::<T>() = value }
@@ -47,14 +45,28 @@ pub(super) fn put_back<const N: usize>(ctx: &XdpContext, by: i32) -> Option<*mut
     if !move_head(ctx, by) {
         return None;
     }
+    write_original::<N>(ctx)
+}
+
+/// Writes the first `8 * N` bytes of the original.
+#[inline(always)]
+pub(super) fn write_original<const N: usize>(ctx: &XdpContext) -> Option<*mut u8> {
     let start = start(ctx, 8 * N)?;
-    let original = original()?;
+    let original = ORIGINAL.get(0)?;
     let mut at = 0;
     while at < N {
         put(start, 8 * at, original.words[at]);
         at += 1;
     }
     Some(start)
+}
+
+/// Sends the packet to the interface of the setting.
+#[inline(always)]
+pub(super) fn redirect() -> u32 {
+    let Some(setting) = setting() else { return xdp_action::XDP_ABORTED };
+    // SAFETY: the helper takes plain numbers.
+    unsafe { bpf_redirect(setting.ifindex, 0) as u32 }
 }
 
 /// The next of the keys that are gone through. The upper bits of such a generator are the random ones.

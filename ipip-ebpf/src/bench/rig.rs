@@ -2,58 +2,34 @@
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, xdp_action},
-    helpers::generated::bpf_redirect,
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
 
 use super::{
     ARRIVED, floor,
-    packet::{put, setting, start},
+    packet::{self, write_original},
 };
 
 /// Makes a fresh packet of each frame, whatever an earlier lap left in it, and sends it into the rig.
 #[xdp(frags)]
 #[inline(always)]
 fn generate(ctx: XdpContext) -> u32 {
-    let (Some(start), Some(original)) = (start(&ctx, 64), super::packet::original()) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    let mut at = 0;
-    while at < 8 {
-        put(start, 8 * at, original.words[at]);
-        at += 1;
-    }
-    onto(&ctx)
-}
-
-#[inline(always)]
-fn onto(_ctx: &XdpContext) -> u32 {
-    let Some(setting) = setting() else { return xdp_action::XDP_ABORTED };
-    // SAFETY: the helper takes plain numbers.
-    unsafe { bpf_redirect(setting.ifindex, 0) as u32 }
+    if write_original::<8>(&ctx).is_none() { xdp_action::XDP_ABORTED } else { packet::redirect() }
 }
 
 /// The same for packets with two headers, of which routers change more.
 #[xdp(frags)]
 #[inline(always)]
 fn generate_long(ctx: XdpContext) -> u32 {
-    let (Some(start), Some(original)) = (start(&ctx, 80), super::packet::original()) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    let mut at = 0;
-    while at < 10 {
-        put(start, 8 * at, original.words[at]);
-        at += 1;
-    }
-    onto(&ctx)
+    if write_original::<10>(&ctx).is_none() { xdp_action::XDP_ABORTED } else { packet::redirect() }
 }
 
 /// Sends a packet on as it is.
 #[xdp(frags)]
 #[inline(always)]
-fn redirect(ctx: XdpContext) -> u32 {
-    onto(&ctx)
+fn redirect(_ctx: XdpContext) -> u32 {
+    packet::redirect()
 }
 
 #[xdp(frags)]
