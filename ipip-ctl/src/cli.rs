@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::EXIT_CODES;
 use crate::spec::TunnelSpec;
+use crate::when::When;
 
 pub use self::words::translate;
 
@@ -123,6 +124,9 @@ pub enum Verb {
     },
     /// Show how the daemon does, and the interfaces that it is attached to
     Status,
+    /// Tell what happens to tunnels and ports, as it happens
+    #[command(after_help = EVENTS)]
+    Events(EventsArgs),
 }
 
 /// When to use colours.
@@ -153,6 +157,37 @@ pub enum Form {
     /// Only those tunnels that meet every condition
     Where,
 }
+
+/// Which events.
+#[derive(Clone, Debug, Args)]
+pub struct EventsArgs {
+    /// Tell only of these tunnels, by their names [default: of everything]
+    #[arg(value_name = "TUNNEL")]
+    pub tunnels: Vec<String>,
+    /// Begin with what the daemon keeps: all, since a time ago (90s, 10m, 2h, 1d), or after an event's number
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// End after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Tell what the daemon keeps, and end
+    #[arg(long)]
+    pub no_follow: bool,
+}
+
+/// What `events` tells, for `--help`.
+const EVENTS: &str = "\
+Events:
+  added, changed, removed, restored      a command, or a file, did that to a tunnel
+  enabled, disabled                      likewise
+  running, invalid                       a tunnel carries traffic now, or does not, and why
+  port-came, port-changed, port-went     an interface that the daemon is attached to, and its tiers
+  started, programs-replaced             a daemon began, and took over what an earlier one left
+  reloaded, reload-failed                the configuration file was read again
+
+Examples:
+  ipip-ctl events --since 1h
+  ipip-ctl events berlin --json --count 1";
 
 /// The formats of `import`, for `--help`.
 const FORMATS: &str = "\

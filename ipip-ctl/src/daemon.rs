@@ -14,6 +14,7 @@ use crate::api::server::{self, Call};
 use crate::config::{Config, ConfigFile};
 use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
+use crate::events::Events;
 use crate::failure::{Failure, FailureKind};
 use crate::netlink::Netlink;
 
@@ -76,11 +77,13 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let pins = Pins::open(&options.pin_dir)?;
     let (netlink, mut changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
-    let mut engine = Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink);
+    let events = Events::default();
+    let mut engine =
+        Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink, events.clone());
     engine.start().await?;
 
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
-    tokio::spawn(server::serve(listener, calls));
+    tokio::spawn(server::serve(listener, calls, events));
     let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
     let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
     let mut hang_up = stop(SignalKind::hangup())?;

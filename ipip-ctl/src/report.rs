@@ -2,6 +2,7 @@
 
 mod changes;
 mod detail;
+mod events;
 mod list;
 mod screen;
 mod stats;
@@ -17,6 +18,7 @@ use self::screen::{BAD, GOOD, HEADING, Screen};
 use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, TunnelView};
 use crate::cli::Color;
+use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::import::Problem;
 use crate::spec::TunnelSpec;
@@ -152,6 +154,16 @@ impl Report {
         self.write(|| status_text(status, screen), || json!(status))
     }
 
+    /// Tells of an event; `false` if nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn event(self, told: &Told) -> Result<bool, Failure> {
+        let screen = Screen::of_output(self.color);
+        self.put(|| events::text(told, screen), || json!(told))
+    }
+
     /// Tells what went wrong.
     pub fn failure(self, failure: &Failure) {
         let line = if self.json {
@@ -164,16 +176,21 @@ impl Report {
     }
 
     fn write(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<(), Failure> {
+        self.put(text, json).map(drop)
+    }
+
+    /// Whether somebody has read it, or may yet.
+    fn put(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<bool, Failure> {
         let output = if self.json { format!("{}\n", versioned(json())) } else { text() };
         let mut stdout = io::stdout().lock();
         match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
             // The reader has seen enough, as in `ipip-ctl print | head -1`.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) => {
                 let message = format!("writing the output: {error}");
                 Err(Failure::new(FailureKind::Failed, message).with_hint("the command itself was done"))
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
         }
     }
 }

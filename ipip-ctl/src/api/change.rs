@@ -1,6 +1,7 @@
 //! What a command changed, or would change: one entry a tunnel.
 
 use std::collections::HashMap;
+use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,22 @@ pub struct PropertyChange {
     /// Its value now; nothing where the tunnel or the property is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+}
+
+/// As people read it: `mtu auto -> 1400`.
+impl Display for PropertyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (shown(self.from.as_deref()), shown(self.to.as_deref()));
+        write!(f, "{} {from} -> {to}", self.property)
+    }
+}
+
+fn shown(value: Option<&str>) -> String {
+    match value {
+        None | Some("") => "(none)".to_owned(),
+        Some(value) if value.contains([' ', ',']) => format!("{value:?}"),
+        Some(value) => value.to_owned(),
+    }
 }
 
 /// What became of one tunnel.

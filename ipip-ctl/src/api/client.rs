@@ -2,10 +2,11 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::protocol::{Reply, Request, read_reply, write_request};
+use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 
 /// How long the daemon may take for an answer.
@@ -17,24 +18,75 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// The daemon's own failure, or the way to it: [`FailureKind::NoDaemon`] if nobody serves the socket.
 pub fn call(path: &Path, request: &Request) -> Result<Reply, Failure> {
+    ask(path, request).map(|(reply, _)| reply)
+}
+
+/// Subscribes to events: those to come, and with a number also those after it that are kept.
+///
+/// # Errors
+///
+/// As those of [`call`].
+pub fn follow(path: &Path, after: Option<u64>) -> Result<Feed, Failure> {
+    let (reply, input) = ask(path, &Request::Events { after })?;
+    let Reply::Events { kept, .. } = reply else {
+        return Err(Failure::new(FailureKind::Failed, "the daemon answered something else than events"));
+    };
+    let failed = |error| Failure::io(format!("listening to the daemon at {}", path.display()), &error);
+    input.get_ref().set_read_timeout(None).map_err(failed)?;
+    Ok(Feed { kept, path: path.to_owned(), input })
+}
+
+/// The events that a daemon tells, without an end of its own.
+#[derive(Debug)]
+pub struct Feed {
+    /// How many are kept ones, which come first and at once.
+    pub kept: u64,
+    path: PathBuf,
+    input: BufReader<UnixStream>,
+}
+
+impl Iterator for Feed {
+    type Item = Result<Told, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut line = Vec::new();
+        let socket = self.path.display();
+        Some(match self.input.read_until(b'\n', &mut line) {
+            Ok(0) => Err(Failure::new(FailureKind::NoDaemon, format!("the daemon at {socket} has ended"))
+                .with_hint("subscribe again when it runs")),
+            Ok(_) => match read_reply(&line) {
+                Ok(Reply::Event(told)) => Ok(told),
+                Ok(_) => {
+                    Err(Failure::new(FailureKind::Failed, "the daemon told something else than an event"))
+                }
+                Err(failure) => Err(failure),
+            },
+            Err(error) => Err(Failure::io(format!("listening to the daemon at {socket}"), &error)),
+        })
+    }
+}
+
+fn ask(path: &Path, request: &Request) -> Result<(Reply, BufReader<UnixStream>), Failure> {
     let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
     let line = write_request(request)?;
-    let answer = exchange(&stream, line.as_bytes())
+    let mut input = BufReader::new(stream);
+    let answer = exchange(&mut input, line.as_bytes())
         .map_err(|error| Failure::io(format!("talking to the daemon at {}", path.display()), &error))?;
     if answer.is_empty() {
         let message = format!("the daemon at {} left without an answer", path.display());
         return Err(Failure::new(FailureKind::Failed, message).with_hint("its log says why"));
     }
-    read_reply(&answer)
+    Ok((read_reply(&answer)?, input))
 }
 
-fn exchange(mut stream: &UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
+fn exchange(input: &mut BufReader<UnixStream>, line: &[u8]) -> io::Result<Vec<u8>> {
+    let stream = input.get_mut();
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // A daemon that turns clients away says why before it closes.
     stream.write_all(line).or_else(|error| if is_hang_up(&error) { Ok(()) } else { Err(error) })?;
     let mut answer = Vec::new();
-    match BufReader::new(stream).read_until(b'\n', &mut answer) {
+    match input.read_until(b'\n', &mut answer) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs())))
         }

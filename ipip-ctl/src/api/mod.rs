@@ -3,5 +3,6 @@
 pub mod bind;
 pub mod change;
 pub mod client;
+mod feed;
 pub mod protocol;
 pub mod server;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
+use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
 use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
@@ -68,6 +69,12 @@ pub enum Request {
     Print,
     /// Tell how the daemon itself does.
     Status,
+    /// Tell what happens from now on: the connection carries events and nothing else until one side closes it.
+    Events {
+        /// Begin with what is kept of the events after this number; 0 is all of them, and none only what comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    },
 }
 
 /// What the daemon answers.
@@ -96,6 +103,15 @@ pub enum Reply {
     },
     /// How the daemon does.
     Status(DaemonStatus),
+    /// Events follow, one reply each.
+    Events {
+        /// How many of them are kept ones, which come first.
+        kept: u64,
+        /// The number of the last event until now; 0 before the first.
+        last: u64,
+    },
+    /// Something happened.
+    Event(Told),
 }
 
 /// A tunnel and how it does.

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::feed::feed;
 use super::protocol::{Reply, Request, read_request, write_reply};
+use crate::events::{Events, Subscription};
 use crate::failure::{Failure, FailureKind};
 
 pub use super::bind::bind;
@@ -21,6 +23,8 @@ pub use super::bind::bind;
 pub const LINE_MAX: usize = 8 * 1024 * 1024;
 /// How many clients are served at once.
 pub const CLIENTS_MAX: usize = 64;
+/// How many of them may be subscribers to events, who stay.
+pub const SUBSCRIBERS_MAX: usize = 32;
 /// How long a client may take for a request, and for reading its answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause after the system refused to accept a client, as when it is out of file descriptors.
@@ -35,17 +39,32 @@ pub struct Call {
     pub answer: oneshot::Sender<Result<Reply, Failure>>,
 }
 
-/// Serves clients until nobody takes their calls any more.
-pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
-    serve_patiently(listener, calls, PATIENCE).await;
+/// What a client can reach.
+#[derive(Clone, Debug)]
+struct Desk {
+    calls: mpsc::Sender<Call>,
+    events: Events,
+    subscribers: Arc<Semaphore>,
+    patience: Duration,
 }
 
-async fn serve_patiently(listener: UnixListener, calls: mpsc::Sender<Call>, patience: Duration) {
+/// Serves clients until nobody takes their calls any more.
+pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, events: Events) {
+    serve_patiently(listener, calls, events, PATIENCE).await;
+}
+
+async fn serve_patiently(
+    listener: UnixListener,
+    calls: mpsc::Sender<Call>,
+    events: Events,
+    patience: Duration,
+) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let desk = Desk { calls, events, subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)), patience };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = calls.closed() => return,
+            () = desk.calls.closed() => return,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -57,9 +76,9 @@ async fn serve_patiently(listener: UnixListener, calls: mpsc::Sender<Call>, pati
         };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let calls = calls.clone();
+                let desk = desk.clone();
                 tokio::spawn(async move {
-                    converse(stream, &calls, patience).await;
+                    converse(stream, &desk).await;
                     drop(place);
                 });
             }
@@ -69,7 +88,8 @@ async fn serve_patiently(listener: UnixListener, calls: mpsc::Sender<Call>, pati
 }
 
 /// Answers one client's requests one after the other, until it leaves or breaks the rules.
-async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, patience: Duration) {
+async fn converse(stream: UnixStream, desk: &Desk) {
+    let patience = desk.patience;
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     let mut open = true;
@@ -77,7 +97,13 @@ async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, patience: Dura
         let answer = match timeout(patience, read_line(&mut input)).await {
             Ok(Ok(Line::End)) => return,
             Ok(Ok(Line::Whole(line))) => match read_request(&line) {
-                Ok(request) => ask(request, calls).await,
+                Ok(Request::Events { after }) => match desk.subscribe(after) {
+                    Ok((subscription, _place)) => {
+                        return feed(subscription, &mut input, &mut output, patience).await;
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Ok(request) => ask(request, &desk.calls).await,
                 Err(failure) => Err(failure),
             },
             Ok(Ok(Line::TooLong)) => {
@@ -108,6 +134,17 @@ async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, patience: Dura
                 return;
             }
         }
+    }
+}
+
+impl Desk {
+    /// A subscription, and the place that it takes.
+    fn subscribe(&self, after: Option<u64>) -> Result<(Subscription, OwnedSemaphorePermit), Failure> {
+        let place = Arc::clone(&self.subscribers).try_acquire_owned().map_err(|_| {
+            let message = format!("events: {SUBSCRIBERS_MAX} clients listen already");
+            Failure::new(FailureKind::Failed, message).with_hint("end one of them")
+        })?;
+        Ok((self.events.subscribe(after), place))
     }
 }
 

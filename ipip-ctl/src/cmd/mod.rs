@@ -3,6 +3,7 @@
 mod add;
 mod change;
 mod daemon;
+mod events;
 mod file;
 mod import;
 mod print;
@@ -62,6 +63,7 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
         Verb::Print { form, conditions } => print::print(form, &conditions, socket, report),
         Verb::Stats { tunnels } => print::stats(&tunnels, socket, report),
         Verb::Status => status::run(socket, report),
+        Verb::Events(arguments) => events::run(&arguments, socket, report),
     }
 }
 

@@ -40,12 +40,9 @@ pub(super) fn stats(written: &[String], socket: &Path, report: Report) -> Result
 }
 
 fn tunnels(socket: &Path) -> Result<Vec<TunnelView>, Failure> {
-    match call(socket, &Request::Print)? {
-        Reply::Tunnels { tunnels } => Ok(tunnels),
-        other @ (Reply::Added { .. } | Reply::Changed { .. } | Reply::Specs { .. } | Reply::Status(_)) => {
-            Err(unexpected(&other))
-        }
-    }
+    let reply = call(socket, &Request::Print)?;
+    let Reply::Tunnels { tunnels } = reply else { return Err(unexpected(&reply)) };
+    Ok(tunnels)
 }
 
 fn read(form: Option<Form>, words: &[String]) -> Result<Vec<Condition>, Failure> {

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Engine;
+use super::ports::PortState;
 use super::tunnels::Running;
 use crate::api::change::Change;
-use crate::api::protocol::{DaemonStatus, PortView, Reply, Request};
+use crate::api::protocol::{DaemonStatus, Reply, Request};
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::events::Event;
+use crate::failure::{Failure, FailureKind};
 use crate::select::select;
 use crate::spec::{TunnelSpec, Word};
 use crate::table::TunnelTable;
@@ -35,6 +37,10 @@ impl Engine {
             Request::Remove { tunnels } => self.remove(&tunnels).await,
             Request::Apply { text, origin, dry_run } => self.apply(text, Path::new(&origin), dry_run).await,
             Request::Reload => self.reload().await,
+            Request::Events { .. } => {
+                let message = "events: they are told where the request came in";
+                return Err(Failure::new(FailureKind::Unsupported, message));
+            }
         }?;
         Ok(Reply::Changed { changes })
     }
@@ -137,8 +143,12 @@ impl Engine {
     ///
     /// The file is wrong, or something in it cannot be set up; nothing is changed then.
     pub async fn reload(&mut self) -> Result<Vec<Change>, Failure> {
-        let config = Config::load(self.file.path())?;
-        self.take_over(config, None).await
+        let config = Config::load(self.file.path());
+        let done = match config {
+            Ok(config) => self.take_over(config, None).await,
+            Err(failure) => Err(failure),
+        };
+        done.inspect_err(|failure| self.events.emit(Event::ReloadFailed { reason: failure.message.clone() }))
     }
 
     async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Vec<Change>, Failure> {
@@ -148,6 +158,7 @@ impl Engine {
             self.interfaces = config.interfaces;
             self.reconcile().await?;
         }
+        self.events.emit(Event::Reloaded);
         Ok(changes)
     }
 
@@ -158,16 +169,6 @@ impl Engine {
     }
 
     fn status(&self) -> DaemonStatus {
-        let ports = self.ports.values().map(|port| {
-            let mut tiers = Vec::new();
-            if port.xdp.is_ok() {
-                tiers.push("xdp".to_owned());
-            }
-            if port.tc.is_ok() {
-                tiers.push("tc".to_owned());
-            }
-            PortView { name: port.name.clone(), tiers, reason: port.reason() }
-        });
         let count = |is: &dyn Fn(&Tunnel, bool) -> bool| {
             let runs = |tunnel: &Tunnel| self.running.get(&tunnel.name).is_some_and(Running::is_running);
             let counted = self.table.iter().filter(|tunnel| is(tunnel, runs(tunnel))).count();
@@ -179,7 +180,7 @@ impl Engine {
             running: count(&|_, runs| runs),
             disabled: count(&|tunnel, _| tunnel.disabled),
             invalid: count(&|tunnel, runs| !runs && !tunnel.disabled),
-            ports: ports.collect(),
+            ports: self.ports.values().map(PortState::view).collect(),
         }
     }
 }

@@ -38,6 +38,7 @@ impl Engine {
         let restored: Vec<Change> =
             done.made.iter().filter(|name| is_new(name)).map(|name| Change::restored(name)).collect();
         changes.extend(restored);
+        self.tell_of_changes(&changes);
         self.reconcile().await?;
         Ok(changes)
     }

@@ -10,6 +10,7 @@ mod facts;
 mod left_over;
 mod mirror;
 mod ports;
+mod tell;
 mod tunnels;
 mod views;
 
@@ -19,9 +20,11 @@ use std::net::IpAddr;
 use ipip_common::abi::LabelEntry;
 
 use self::ports::PortState;
+use self::tell::Seen;
 use self::tunnels::Running;
 use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
+use crate::events::{Event, Events};
 use crate::failure::Failure;
 use crate::netlink::{Link, Netlink};
 use crate::table::TunnelTable;
@@ -40,12 +43,14 @@ pub struct Engine {
     addresses: HashSet<IpAddr>,
     /// Where MPLS labels lead, as the programs know it.
     labels: BTreeMap<u32, LabelEntry>,
+    events: Events,
+    seen: Seen,
 }
 
 impl Engine {
     /// An engine that has not done anything yet.
     #[must_use]
-    pub fn new(file: ConfigFile, config: Config, kernel: Kernel, netlink: Netlink) -> Self {
+    pub fn new(file: ConfigFile, config: Config, kernel: Kernel, netlink: Netlink, events: Events) -> Self {
         Self {
             file,
             interfaces: config.interfaces,
@@ -56,6 +61,8 @@ impl Engine {
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
             addresses: HashSet::new(),
+            events,
+            seen: Seen::default(),
         }
     }
 
@@ -66,6 +73,8 @@ impl Engine {
     /// The kernel refuses something that concerns every tunnel.
     pub async fn start(&mut self) -> Result<(), Failure> {
         let links = self.netlink.links().await?;
+        let ports = self.kernel.ports();
+        let left = ports.iter().filter(|(ifindex, _)| by_index(&links, *ifindex).is_some()).count();
         self.remove_stale_tunnels(&links)?;
         self.remove_stale_ports(&links);
         self.remove_stale_addresses().await?;
@@ -75,7 +84,12 @@ impl Engine {
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
         }
-        self.reconcile().await
+        self.reconcile().await?;
+        if left > 0 {
+            self.events.emit(Event::ProgramsReplaced { interfaces: left });
+        }
+        self.events.emit(Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
+        Ok(())
     }
 
     /// Brings ports and tunnels to what the interfaces and routes are now.
@@ -91,6 +105,7 @@ impl Engine {
         self.reconcile_tunnels(&links).await;
         self.reconcile_labels(&links).await;
         self.watch_ecn();
+        self.tell();
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use ipip_common::abi::Port;
 
 use super::{Engine, by_index};
+use crate::api::protocol::PortView;
 use crate::dataplane::{Direction, NoXdp};
 use crate::failure::Failure;
 use crate::netlink::Link;
@@ -20,6 +21,13 @@ pub(super) struct PortState {
 }
 
 impl PortState {
+    /// As clients see it.
+    pub(super) fn view(&self) -> PortView {
+        let tiers = [("xdp", self.xdp.is_ok()), ("tc", self.tc.is_ok())].into_iter();
+        let tiers = tiers.filter(|(_, works)| *works).map(|(tier, _)| tier.to_owned());
+        PortView { name: self.name.clone(), tiers: tiers.collect(), reason: self.reason() }
+    }
+
     /// Why a tier is missing, in words; empty while none is.
     pub(super) fn reason(&self) -> String {
         let mut reasons = Vec::new();
@@ -102,13 +110,6 @@ impl Engine {
         let tc = written.and_then(|()| self.kernel.attach_tc(link, Direction::Ingress));
         let xdp = self.add_xdp(link);
         let state = PortState { name: link.name.clone(), xdp, tc, role };
-        match (&state.xdp, &state.tc) {
-            (Ok(()), Ok(())) => log::info!("port {}: tiers 1 (XDP) and 2 (TC)", link.name),
-            (Err(NoXdp::NotForwarding), Ok(())) => {
-                log::info!("port {}: tier 2 (TC); {}", link.name, state.reason());
-            }
-            _ => log::warn!("port {}: not all tiers: {}", link.name, state.reason()),
-        }
         self.ports.insert(link.index, state);
         self.follow_port(link, mac).await;
     }
@@ -129,14 +130,6 @@ impl Engine {
             let xdp = self.add_xdp(link);
             if let Some(port) = self.ports.get_mut(&link.index) {
                 port.xdp = xdp;
-                log::info!(
-                    "port {}: forwarding is on; {}",
-                    link.name,
-                    match port.xdp {
-                        Ok(()) => "tier 1 (XDP) too".to_owned(),
-                        Err(_) => port.reason(),
-                    }
-                );
             }
         }
         let has_xdp = self.ports.get(&link.index).is_some_and(|port| port.xdp.is_ok());

@@ -231,8 +231,6 @@ impl Engine {
             if installed.carrier != Some(carrier) {
                 installed.tun.set_carrier(carrier).map_err(|error| Failure::io("setting carrier", &error))?;
                 installed.carrier = Some(carrier);
-                let state = if carrier { "running" } else { reason.as_str() };
-                log::info!("tunnel {}: {state}", tunnel.name);
             }
         }
         running.reason = reason;
@@ -297,7 +295,6 @@ impl Engine {
                 installed.drain.abort();
             }
             GONE.clone_into(&mut running.reason);
-            log::warn!("tunnel {name}: {}", running.reason);
         }
         self.withdraw(id, ifindex, None)
     }

@@ -31,19 +31,10 @@ fn line(text: &mut String, change: &Change, form: Changes) -> std::fmt::Result {
     if change.action == Action::Changed {
         for (number, property) in change.properties.iter().enumerate() {
             let between = if number == 0 { ": " } else { ", " };
-            let (from, to) = (shown(property.from.as_deref()), shown(property.to.as_deref()));
-            write!(text, "{between}{} {from} -> {to}", property.property)?;
+            write!(text, "{between}{property}")?;
         }
     }
     writeln!(text)
-}
-
-fn shown(value: Option<&str>) -> String {
-    match value {
-        None | Some("") => "(none)".to_owned(),
-        Some(value) if value.contains([' ', ',']) => format!("{value:?}"),
-        Some(value) => value.to_owned(),
-    }
 }
 
 fn diff(text: &mut String, change: &Change) -> std::fmt::Result {

@@ -5,6 +5,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::api::client;
 use crate::api::protocol::{PROTOCOL, read_reply};
+use crate::events::Event;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -12,6 +13,7 @@ const SHORT: Duration = Duration::from_millis(200);
 struct Fixture {
     _directory: tempfile::TempDir,
     path: PathBuf,
+    events: Events,
     server: JoinHandle<()>,
     daemon: JoinHandle<()>,
 }
@@ -21,7 +23,8 @@ fn start(patience: Duration) -> Fixture {
     let path = directory.path().join("ipip.sock");
     let listener = bind(&path).unwrap();
     let (calls, mut called) = mpsc::channel::<Call>(8);
-    let server = tokio::spawn(serve_patiently(listener, calls, patience));
+    let events = Events::default();
+    let server = tokio::spawn(serve_patiently(listener, calls, events.clone(), patience));
     let daemon = tokio::spawn(async move {
         while let Some(Call { request, answer }) = called.recv().await {
             if let Request::Remove { tunnels } = request {
@@ -29,7 +32,7 @@ fn start(patience: Duration) -> Fixture {
             }
         }
     });
-    Fixture { _directory: directory, path, server, daemon }
+    Fixture { _directory: directory, path, events, server, daemon }
 }
 
 impl Fixture {
@@ -146,4 +149,83 @@ async fn serving_ends_with_the_daemon() {
     let fixture = start(PATIENCE);
     fixture.daemon.abort();
     timeout(PATIENCE, fixture.server).await.unwrap().unwrap();
+}
+
+fn subscription(after: &str) -> String {
+    format!("{{\"protocol\":{PROTOCOL},\"request\":{{\"events\":{{{after}}}}}}}\n")
+}
+
+fn added(number: usize) -> Event {
+    Event::Added { tunnel: format!("t{number}") }
+}
+
+#[tokio::test]
+async fn subscriber_gets_what_is_kept_and_what_comes() {
+    let fixture = start(PATIENCE);
+    fixture.events.emit(added(1));
+    fixture.events.emit(added(2));
+    let mut client = fixture.connect().await;
+    client.get_mut().write_all(subscription("\"after\":1").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut client).await, Ok(Reply::Events { kept: 1, last: 2 }));
+    let Ok(Reply::Event(kept)) = read_answer(&mut client).await else { panic!("no event") };
+    assert_eq!((kept.sequence, kept.event), (2, added(2)));
+    fixture.events.emit(added(3));
+    let Ok(Reply::Event(new)) = read_answer(&mut client).await else { panic!("no event") };
+    assert_eq!((new.sequence, new.event), (3, added(3)));
+}
+
+#[tokio::test]
+async fn subscriber_that_never_reads_is_dropped_and_holds_up_nobody() {
+    let fixture = start(SHORT);
+    let mut client = fixture.connect().await;
+    client.get_mut().write_all(subscription("").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut client).await, Ok(Reply::Events { kept: 0, last: 0 }));
+    let started = std::time::Instant::now();
+    let reason = "x".repeat(10_000);
+    for _ in 0..2_000 {
+        fixture.events.emit(Event::ReloadFailed { reason: reason.clone() });
+        tokio::task::yield_now().await;
+    }
+    assert!(started.elapsed() < PATIENCE, "an event waited for a reader");
+    // Others are served meanwhile, and the server has left the slow one.
+    let mut other = fixture.connect().await;
+    other.get_mut().write_all(removal("a").as_bytes()).await.unwrap();
+    assert!(read_answer(&mut other).await.is_ok());
+    let mut all = Vec::new();
+    timeout(PATIENCE, client.read_to_end(&mut all)).await.unwrap().unwrap();
+    assert!(all.len() < 2_000 * reason.len(), "it got everything");
+}
+
+#[tokio::test]
+async fn subscribers_leave_places_to_others() {
+    let fixture = start(PATIENCE);
+    let mut clients = Vec::new();
+    for number in 0..=SUBSCRIBERS_MAX {
+        let mut client = fixture.connect().await;
+        client.get_mut().write_all(subscription("").as_bytes()).await.unwrap();
+        let answer = read_answer(&mut client).await;
+        assert_eq!(answer.is_ok(), number < SUBSCRIBERS_MAX, "{answer:?}");
+        clients.push(client);
+    }
+    // One that is refused may ask for something else.
+    let last = clients.last_mut().unwrap();
+    last.get_mut().write_all(removal("a").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(last).await, Ok(told("a")));
+    // A place is free again as soon as its subscriber has left.
+    clients.remove(0);
+    wait_until(|| async {
+        let mut client = fixture.connect().await;
+        client.get_mut().write_all(subscription("").as_bytes()).await.unwrap();
+        read_answer(&mut client).await.is_ok()
+    })
+    .await;
+}
+
+async fn wait_until<F: Future<Output = bool>>(probe: impl Fn() -> F) {
+    let wait = async {
+        while !probe().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap();
 }

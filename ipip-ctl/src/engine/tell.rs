@@ -1,0 +1,120 @@
+//! Tells of what has become different: compares tunnels and ports with what was told of them last.
+//!
+//! It runs at the end of each [`Engine::reconcile`], so that no other part has to think of it when a state changes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Engine;
+use super::tunnels::Running;
+use crate::api::change::{Action, Change};
+use crate::api::protocol::PortView;
+use crate::events::Event;
+
+/// What was told last.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    tunnels: HashMap<String, State>,
+    ports: BTreeMap<u32, PortView>,
+}
+
+/// What can be told of a tunnel's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Disabled,
+    Running,
+    /// Why.
+    Invalid(String),
+}
+
+impl Engine {
+    /// Tells which tunnels and ports do otherwise than when it was called last.
+    pub(super) fn tell(&mut self) {
+        self.tell_of_ports();
+        for tunnel in &self.table {
+            let Some(running) = self.running.get(&tunnel.name) else { continue };
+            let state = state(tunnel.disabled, running);
+            if self.seen.tunnels.get(&tunnel.name) == Some(&state) {
+                continue;
+            }
+            let name = tunnel.name.clone();
+            match &state {
+                // Somebody disabled it, which was told.
+                State::Disabled => {}
+                State::Running => self.events.emit(Event::Running { tunnel: name }),
+                State::Invalid(reason) => {
+                    self.events.emit(Event::Invalid { tunnel: name, reason: reason.clone() });
+                }
+            }
+            self.seen.tunnels.insert(tunnel.name.clone(), state);
+        }
+        if self.seen.tunnels.len() > self.table.len() {
+            let table = &self.table;
+            self.seen.tunnels.retain(|name, _| table.contains(name));
+        }
+    }
+
+    fn tell_of_ports(&mut self) {
+        let now: BTreeMap<u32, PortView> =
+            self.ports.iter().map(|(ifindex, port)| (*ifindex, port.view())).collect();
+        for (ifindex, port) in &self.seen.ports {
+            if !now.contains_key(ifindex) {
+                self.events.emit(Event::PortWent { port: port.name.clone() });
+            }
+        }
+        for (ifindex, port) in &now {
+            let PortView { name, tiers, reason } = port.clone();
+            match self.seen.ports.get(ifindex) {
+                None => self.events.emit(Event::PortCame { port: name, tiers, reason }),
+                Some(seen) if seen != port => {
+                    self.events.emit(Event::PortChanged { port: name, tiers, reason });
+                }
+                Some(_) => {}
+            }
+        }
+        self.seen.ports = now;
+    }
+
+    /// Tells what a command changed.
+    pub(super) fn tell_of_changes(&mut self, changes: &[Change]) {
+        for change in changes {
+            let tunnel = change.tunnel.clone();
+            match change.action {
+                Action::Added => self.events.emit(Event::Added { tunnel }),
+                Action::Removed => {
+                    self.seen.tunnels.remove(&tunnel);
+                    self.events.emit(Event::Removed { tunnel });
+                }
+                Action::Restored => self.events.emit(Event::Restored { tunnel }),
+                Action::Changed => self.tell_of_change(change),
+            }
+        }
+    }
+
+    /// Whether a tunnel is switched on is an event of its own.
+    fn tell_of_change(&mut self, change: &Change) {
+        let tunnel = change.tunnel.clone();
+        let (switch, properties): (Vec<_>, Vec<_>) =
+            change.properties.iter().cloned().partition(|property| property.property == "disabled");
+        if !properties.is_empty() {
+            self.events.emit(Event::Changed { tunnel: tunnel.clone(), properties });
+        }
+        if switch.is_empty() {
+            return;
+        }
+        if self.table.get(&tunnel).is_some_and(|tunnel| tunnel.disabled) {
+            self.events.emit(Event::Disabled { tunnel });
+        } else {
+            self.events.emit(Event::Enabled { tunnel });
+        }
+    }
+}
+
+fn state(is_disabled: bool, running: &Running) -> State {
+    if is_disabled {
+        State::Disabled
+    } else if running.is_running() {
+        State::Running
+    } else {
+        State::Invalid(running.reason.clone())
+    }
+}
