@@ -1,8 +1,8 @@
 //! What a path function asks of the world around it.
 
 use crate::{
-    abi::{Course, Family, KnownFlow, PeerKey, Reason, Traffic, TunnelEntry},
-    packet::{flow::Flow, outer::Outer},
+    abi::{Course, Family, KnownFlow, PeerKey, Reason, Traffic, TunnelEntry, Worth},
+    packet::{flow::Flow, outer::Outer, probe::Probe},
     verdict::Hop,
 };
 
@@ -41,6 +41,8 @@ pub trait Env {
     fn route_label(&self, tunnel: &TunnelEntry, label: u32, length: u32) -> Result<(u32, Hop), Reason>;
     /// An IPv4 identification of the tunnel that is free for this packet and its `segments - 1` successors.
     fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16;
+    /// Notes the answer to a keepalive probe, with this nonce. Only a tier that does not forward is asked.
+    fn take_answer(&self, tunnel: &TunnelEntry, probe: &Probe, nonce: u64) -> Worth;
     /// Counts an encapsulated packet.
     fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32);
     /// Counts a decapsulated packet.

@@ -10,12 +10,12 @@ use std::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
     abi::{
-        Arrival, Carried, Course, Family, KnownFlow, LabelEntry, PeerKey, Reason, Tier, TierTraffic, Traffic,
-        TunnelEntry, place_of,
+        Answers, Arrival, Carried, Course, Family, KnownFlow, LabelEntry, PeerKey, Probing, Reason, Tier,
+        TierTraffic, Traffic, TunnelEntry, Worth, place_of,
     },
     env::{Env, Memory},
     frame::{Frame, Raw},
-    packet::{checksum, flow::Flow, outer::Outer},
+    packet::{checksum, flow::Flow, outer::Outer, probe::Probe},
     path::{
         decap::decap,
         encap::encap,
@@ -141,7 +141,7 @@ pub fn port(frame: &mut VecFrame, env: &(impl Env + Memory)) -> Verdict {
     }
     match decap(frame, env) {
         Verdict::Foreign => encap(frame, env),
-        verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
+        verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_)) => verdict,
     }
 }
 
@@ -210,6 +210,12 @@ pub struct TableEnv {
     pub own: Vec<(Family, [u32; 4])>,
     /// The tunnel's `allowed-inner`: network and mask.
     pub allowed: Vec<(Family, [u32; 4], [u32; 4])>,
+    /// The tunnel's keepalive.
+    pub probing: Probing,
+    /// What was answered.
+    pub answers: Cell<Answers>,
+    /// Now, nanoseconds.
+    pub now_ns: u64,
     /// Where labels lead.
     pub labels: Vec<(u32, LabelEntry)>,
     /// What is remembered of flows. A test's few entries are never given back.
@@ -245,6 +251,9 @@ impl TableEnv {
             refused: RefCell::default(),
             own: Vec::new(),
             allowed: Vec::new(),
+            probing: Probing::default(),
+            answers: Cell::default(),
+            now_ns: 0,
             labels: Vec::new(),
             known: RefCell::default(),
             address: Cell::new(0),
@@ -327,6 +336,13 @@ impl Env for TableEnv {
         let ident = self.ident.get();
         self.ident.set(ident.wrapping_add(u16::try_from(segments).unwrap_or(u16::MAX)));
         ident
+    }
+
+    fn take_answer(&self, _tunnel: &TunnelEntry, probe: &Probe, nonce: u64) -> Worth {
+        let mut answers = self.answers.get();
+        let worth = answers.take(&self.probing, probe, nonce, self.now_ns);
+        self.answers.set(answers);
+        worth
     }
 
     fn count_sent(&self, _tunnel: &TunnelEntry, packets: u32, bytes: u32) {

@@ -94,6 +94,8 @@ pub enum Verdict {
     Pass(Reason),
     /// A tunnel's packet that ends here.
     Drop(Reason),
+    /// A packet for the tunnel itself, which ends here and is counted elsewhere.
+    Taken,
     /// Encapsulated or decapsulated, and on its way.
     Forward(Hop),
 }

@@ -80,7 +80,7 @@ pub(crate) mod programs {
         }
         let verdict = match decap(&mut frame, &env) {
             Verdict::Foreign => encap(&mut frame, &env),
-            verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Forward(_)) => verdict,
+            verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_)) => verdict,
         };
         trace!(&ctx, "xdp_whole", &verdict);
         xdp::finish(verdict, &env)

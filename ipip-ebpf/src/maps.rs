@@ -8,8 +8,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use ipip_common::abi::{
-    AllowedInner, Carried, KNOWN_FLOWS, KnownFlow, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS,
-    MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS, OwnAddress, PeerKey, Port, Traffic, TunnelEntry,
+    AllowedInner, Answers, Carried, KNOWN_FLOWS, KnownFlow, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED,
+    MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing, Traffic,
+    TunnelEntry,
 };
 
 #[btf_map]
@@ -39,6 +40,12 @@ pub(crate) static ALLOWED: LpmTrie<AllowedInner, u32, { MAX_ALLOWED as usize }> 
 
 #[btf_map]
 pub(crate) static LABELS: HashMap<u32, LabelEntry, { MAX_LABELS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static PROBES: Array<Probing, { MAX_TUNNELS as usize }> = Array::new();
+
+#[btf_map]
+pub(crate) static ANSWERS: Array<Answers, { MAX_TUNNELS as usize }> = Array::new();
 
 #[btf_map]
 pub(crate) static STAGES: ProgramArray<1> = ProgramArray::new();

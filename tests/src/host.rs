@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipip_common::abi::{
-    Action, Course, Family, KnownFlow, PeerKey, Reason, Tier, TierTraffic, Traffic, TunnelEntry, address,
-    words,
+    Action, Course, Family, KnownFlow, PeerKey, Reason, Tier, TierTraffic, Traffic, TunnelEntry, Worth,
+    address, words,
 };
 use ipip_common::env::{Env, Memory};
 use ipip_common::frame::Raw as _;
-use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer};
+use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer, probe::Probe};
 use ipip_common::path::{decap::decap, encap::encap};
 use ipip_common::testing::{self, TableEnv, VecFrame};
 use ipip_common::verdict::{Hop, Link, Verdict, Way};
@@ -135,6 +135,10 @@ impl Env for Host<'_> {
         self.tables.next_ident(tunnel, segments)
     }
 
+    fn take_answer(&self, tunnel: &TunnelEntry, probe: &Probe, nonce: u64) -> Worth {
+        self.tables.take_answer(tunnel, probe, nonce)
+    }
+
     fn count_sent(&self, tunnel: &TunnelEntry, packets: u32, bytes: u32) {
         self.tables.count_sent(tunnel, packets, bytes);
     }
@@ -221,7 +225,7 @@ fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     let refused = world.tables.refused.borrow().clone();
     match verdict {
         Verdict::Pass(reason) | Verdict::Drop(reason) => assert_eq!(refused, [reason], "{}", case.name),
-        Verdict::Foreign => assert!(refused.is_empty(), "{}: {refused:?}", case.name),
+        Verdict::Foreign | Verdict::Taken => assert!(refused.is_empty(), "{}: {refused:?}", case.name),
         Verdict::Forward(_) => {
             assert!(
                 refused.iter().all(|reason| reason.action() == Action::Note),
@@ -232,7 +236,7 @@ fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     }
     let fate = match verdict {
         Verdict::Foreign | Verdict::Pass(_) => Fate::Passed,
-        Verdict::Drop(_) => Fate::Dropped,
+        Verdict::Drop(_) | Verdict::Taken => Fate::Dropped,
         Verdict::Forward(_) => Fate::Carried,
     };
     let way = if let Verdict::Forward(hop) = verdict { Some(hop.way) } else { None };

@@ -95,7 +95,7 @@ impl Tier {
         match self {
             Self::Pure => pure(filters),
             Self::Load => rooted(name, &["load"], filters, &[]),
-            Self::Prog => rooted(name, &["prog"], filters, &[]),
+            Self::Prog => rooted(name, &["prog", "prog_answers"], filters, &[]),
             // One at a time: they share the machine's clock and its few processors.
             Self::Net => {
                 build::bench_object()?;

@@ -3,6 +3,7 @@
 //! Every type is `repr(C)`, 8-aligned where it is a value, without padding. Addresses are kept as they
 //! stand on the wire; numbers are in host order. A change here is a change of [`ABI_VERSION`].
 
+mod answers;
 mod carried;
 mod counters;
 mod ends;
@@ -16,6 +17,7 @@ mod port;
 mod reason;
 mod tunnel;
 
+pub use answers::{Answers, Probing, Worth};
 pub use carried::Carried;
 pub use counters::{Tier, TierTraffic, Traffic, ident_block, refusal_key, refusal_of};
 pub use ends::{Ends, address, words};
@@ -28,7 +30,7 @@ pub use reason::{Action, Reason};
 pub use tunnel::{TunnelConfig, TunnelEntry, TunnelFlags};
 
 /// The layout's number: part of the pin directory's name, so that a daemon never reuses maps of another layout.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Tunnel IDs are below this number; 0 is never a tunnel.
 pub const MAX_TUNNELS: u32 = 16_384;

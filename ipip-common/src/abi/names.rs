@@ -23,13 +23,17 @@ pub mod map {
     pub const ALLOWED: &str = "ALLOWED";
     /// Hash: label (`u32`) -> [`crate::abi::LabelEntry`].
     pub const LABELS: &str = "LABELS";
+    /// Array: tunnel ID -> [`crate::abi::Probing`].
+    pub const PROBES: &str = "PROBES";
+    /// Array: tunnel ID -> [`crate::abi::Answers`].
+    pub const ANSWERS: &str = "ANSWERS";
     /// Program array: [`WHOLE`] -> the program [`crate::abi::program::XDP_WHOLE`].
     pub const STAGES: &str = "STAGES";
     /// Where the program stands that decides about flows that are not known.
     pub const WHOLE: u32 = 0;
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 9] =
-        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, STAGES];
+    pub const PINNED: [&str; 11] =
+        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, PROBES, ANSWERS, STAGES];
 }
 
 /// Program names.

@@ -1,7 +1,7 @@
 //! `aya::Pod` for the types that already are `bytemuck::Pod`. The crate's only unsafe code.
 #![expect(unsafe_code, reason = "aya's marker trait is unsafe to implement")]
 
-use super::{AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Traffic, TunnelEntry};
+use super::{AllowedInner, Answers, LabelEntry, OwnAddress, PeerKey, Port, Probing, Traffic, TunnelEntry};
 
 macro_rules! pod {
     ($($name:ty),*) => {$(
@@ -14,4 +14,4 @@ macro_rules! pod {
     )*};
 }
 
-pod!(AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Traffic, TunnelEntry);
+pod!(AllowedInner, Answers, LabelEntry, OwnAddress, PeerKey, Port, Probing, Traffic, TunnelEntry);

@@ -77,6 +77,7 @@ reasons! {
     BadSource = 25, "bad-source", Drop, "The inner IPv6 source is multicast, loopback, IPv4-compatible or IPv4-mapped (RFC 4213 3.6).";
     NestingLimit = 26, "nesting-limit", Pass, "The inner packet's encapsulation limit is 0; the daemon answers with Parameter Problem (RFC 2473 4.1.1).";
     OddEcn = 27, "odd-ecn", Note, "Carried, but the outer and inner ECN fields are a pair that no sound path makes (RFC 6040 4.2).";
+    BadAnswer = 28, "bad-answer", Drop, "An answer to a keepalive probe that does not count: forged, repeated, or too late.";
 }
 
 impl Reason {

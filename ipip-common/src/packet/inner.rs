@@ -82,8 +82,14 @@ pub trait Inner: Copy {
 #[must_use]
 #[inline(always)]
 pub fn is_loop(tunnel: &TunnelEntry, flow: &Flow) -> bool {
-    let is_from_remote = is_same(tunnel, flow.family, flow.source, tunnel.remote());
-    is_from_remote || is_reflected(tunnel, flow)
+    is_from_remote(tunnel, flow) || is_reflected(tunnel, flow)
+}
+
+/// Whether `flow` is from the tunnel's far end.
+#[must_use]
+#[inline(always)]
+pub fn is_from_remote(tunnel: &TunnelEntry, flow: &Flow) -> bool {
+    is_same(tunnel, flow.family, flow.source, tunnel.remote())
 }
 
 /// Whether `flow` is the reflection of a probe: from this end to the far one, out of the tunnel (RFC 7676 3.2).

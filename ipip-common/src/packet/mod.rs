@@ -11,6 +11,7 @@ pub mod ipv6;
 pub mod mpls;
 pub mod mss;
 pub mod outer;
+pub mod probe;
 pub mod transport;
 
 use network_types::{eth::EtherType, ip::IpProto};

@@ -1,6 +1,6 @@
 //! A packet out of the tunnel (RFC 2003, RFC 2473, RFC 4023, RFC 4213, RFC 6040).
 
-use super::{check_forwardable, clamp, refuse};
+use super::{answer, check_forwardable, clamp, refuse};
 use crate::{
     abi::{Carried, Course, Family, PeerKey, Reason, TunnelEntry},
     env::Env,
@@ -143,7 +143,8 @@ fn arrived_v6<'a>(frame: &mut impl Frame, env: &'a impl Env) -> Option<Arrived<'
 #[inline(always)]
 fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
     match decide::<I>(frame, env, arrived) {
-        Ok(plan) => plan.carry_out(frame, env, arrived),
+        Ok(Some(plan)) => plan.carry_out(frame, env, arrived),
+        Ok(None) => Verdict::Taken,
         Err(reason) => refuse(env, arrived.tunnel, reason),
     }
 }
@@ -158,12 +159,13 @@ struct Plan<I> {
     is_odd: bool,
 }
 
+/// `None`: an answer to a probe, which is noted.
 #[inline(always)]
 fn decide<I: Inner>(
     frame: &mut impl Frame,
     env: &impl Env,
     arrived: &Arrived<'_>,
-) -> Result<Plan<I>, Reason> {
+) -> Result<Option<Plan<I>>, Reason> {
     let (tunnel, at) = (arrived.tunnel, arrived.header_len);
     let segments = frame.segments();
     let mut inner = I::read(frame, at).ok_or(Reason::Malformed)?;
@@ -180,6 +182,13 @@ fn decide<I: Inner>(
     }
     let flow = inner.flow(inner.transport().ports(frame, at));
     let is_ip = I::KIND != Carried::Mpls;
+    // Tier 1 leaves what is for this host itself to tier 2, and so all answers.
+    if is_ip
+        && !env.forwards()
+        && let Some(answer) = answer::take(frame, env, tunnel, &inner, at, &flow)
+    {
+        return answer.map(|()| None);
+    }
     let is_reflected = is_ip && inner::is_reflected(tunnel, &flow);
     // A reflected probe goes back to the remote whatever the prefixes are, and nowhere else.
     let has_prefixes = tunnel.flags().allowed_inner && !is_reflected;
@@ -203,7 +212,7 @@ fn decide<I: Inner>(
     }
     let inner = inner.with_tos(tos);
     let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };
-    Ok(Plan { inner, inner_len, clamp, hop, segments, is_odd })
+    Ok(Some(Plan { inner, inner_len, clamp, hop, segments, is_odd }))
 }
 
 /// The inner ToS byte behind the tunnel: ECN of both (RFC 6040 4.2); DSCP the inner one, or the outer one where the

@@ -3,6 +3,7 @@
 //! Each decides first and writes last: nothing is changed before the last check has passed, so that every
 //! refusal leaves the packet as it came. Each counts a tunnel's packet exactly once.
 
+mod answer;
 pub mod decap;
 pub mod encap;
 pub mod known;

@@ -2,8 +2,8 @@
 
 use aya::maps::MapData;
 use ipip_common::abi::{
-    AllowedInner, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS,
-    OwnAddress, PeerKey, Port, Traffic, TunnelEntry, map,
+    AllowedInner, Answers, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS,
+    MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing, Traffic, TunnelEntry, map,
 };
 
 use super::{Pins, failed};
@@ -20,6 +20,8 @@ pub(super) fn check(pins: &Pins) -> Result<(), Failure> {
         (map::ADDRESSES, size_of::<OwnAddress>(), 4, MAX_ADDRESSES),
         // The number of bits that count stands in front of the prefix.
         (map::ALLOWED, 4 + size_of::<AllowedInner>(), 4, MAX_ALLOWED),
+        (map::PROBES, 4, size_of::<Probing>(), MAX_TUNNELS),
+        (map::ANSWERS, 4, size_of::<Answers>(), MAX_TUNNELS),
         (map::LABELS, 4, size_of::<LabelEntry>(), MAX_LABELS),
     ];
     for (name, key_size, value_size, entries) in shapes {

@@ -1,14 +1,19 @@
 //! Lookups in the maps, and counting. The same for both tiers.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key, helpers::generated::bpf_jiffies64};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    btf_maps::lpm_trie::Key,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
+};
 use ipip_common::{
     abi::{
         AllowedInner, Arrival, Course, Family, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic,
-        TunnelEntry, place_of, refusal_key,
+        TunnelEntry, Worth, place_of, refusal_key,
     },
     packet::{
         flow::{Flow, Ports},
         outer::Outer,
+        probe::Probe,
     },
 };
 
@@ -73,6 +78,20 @@ pub(super) fn outer_flow(tunnel: &TunnelEntry, outer: &Outer) -> Flow {
 pub(super) fn next_ident(tunnel: &TunnelEntry, segments: u32) -> u16 {
     let Some(traffic) = traffic(tunnel) else { return 0 };
     traffic.take_idents(segments, maps::IDENT_BLOCK.load())
+}
+
+/// Notes the answer to a probe.
+#[inline(always)]
+pub(super) fn take_answer(tunnel: &TunnelEntry, probe: &Probe, nonce: u64) -> Worth {
+    let (Some(probing), Some(answers)) =
+        (maps::PROBES.get(tunnel.id()), maps::ANSWERS.get_ptr_mut(tunnel.id()))
+    else {
+        return Worth::Forged;
+    };
+    // SAFETY: the helper has no preconditions.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: plain words that other CPUs may write at the same time; `Answers` says what that may cost.
+    unsafe { &mut *answers }.take(probing, probe, nonce, now_ns)
 }
 
 /// The tunnel's counters on this CPU.

@@ -3,15 +3,15 @@
 use core::ffi::c_void;
 
 use ipip_common::{
-    abi::{Family, PeerKey, Reason, Tier, TunnelEntry},
+    abi::{Family, PeerKey, Reason, Tier, TunnelEntry, Worth},
     env::Env,
-    packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer},
+    packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer, probe::Probe},
     verdict::Hop,
 };
 
 use super::tables::{
     count_received, count_refused, count_sent, is_allowed, is_own, is_tunnel, next_ident, outer_flow, port,
-    tunnel, tunnel_from,
+    take_answer, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Found};
 
@@ -97,6 +97,11 @@ impl Env for TcEnv {
     #[inline(always)]
     fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
         next_ident(tunnel, segments)
+    }
+
+    #[inline(always)]
+    fn take_answer(&self, tunnel: &TunnelEntry, probe: &Probe, nonce: u64) -> Worth {
+        take_answer(tunnel, probe, nonce)
     }
 
     #[inline(always)]

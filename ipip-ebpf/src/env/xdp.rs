@@ -3,9 +3,9 @@
 use core::ffi::c_void;
 
 use ipip_common::{
-    abi::{Arrival, Course, Family, PeerKey, Port, Reason, Tier, TunnelEntry},
+    abi::{Arrival, Course, Family, PeerKey, Port, Reason, Tier, TunnelEntry, Worth},
     env::Env,
-    packet::{flow::Flow, outer::Outer},
+    packet::{flow::Flow, outer::Outer, probe::Probe},
     verdict::Hop,
 };
 
@@ -135,6 +135,11 @@ impl Env for XdpEnv {
     #[inline(always)]
     fn next_ident(&self, tunnel: &TunnelEntry, segments: u32) -> u16 {
         next_ident(tunnel, segments)
+    }
+
+    #[inline(always)]
+    fn take_answer(&self, _tunnel: &TunnelEntry, _probe: &Probe, _nonce: u64) -> Worth {
+        Worth::Forged
     }
 
     #[inline(always)]

@@ -65,7 +65,7 @@ pub(crate) fn finish(verdict: Verdict, env: &XdpEnv) -> u32 {
         Verdict::Forward(hop) if hop.way == Way::Wire && hop.ifindex == env.ingress() => xdp_action::XDP_TX,
         // SAFETY: the helper takes plain numbers.
         Verdict::Forward(hop) if hop.way == Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as u32 },
-        Verdict::Drop(_) | Verdict::Forward(_) => xdp_action::XDP_DROP,
+        Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_) => xdp_action::XDP_DROP,
     }
 }
 

@@ -6,6 +6,7 @@
 mod accept;
 mod all_kinds;
 mod allowed;
+mod answers;
 mod decap4;
 mod ecn;
 mod encap4;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         loops::cases(),
         accept::cases(),
         allowed::cases(),
+        answers::cases(),
         labels::cases(),
         malformed::cases(),
         mss_table::cases(),

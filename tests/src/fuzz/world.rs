@@ -99,6 +99,7 @@ impl World {
         let (reason, action) = match verdict {
             Verdict::Pass(reason) => (Some(reason), Action::Pass),
             Verdict::Drop(reason) => (Some(reason), Action::Drop),
+            Verdict::Taken => (None, Action::Drop),
             Verdict::Foreign | Verdict::Forward(_) => (None, Action::Pass),
         };
         assert_eq!(*refused, reason.into_iter().collect::<Vec<Reason>>());

@@ -6,13 +6,13 @@ mod tables;
 
 use std::path::Path;
 
-use aya::maps::{HashMap, Map, ProgramArray};
+use aya::maps::{Array, HashMap, Map, ProgramArray};
 use aya::programs::{
     ProgramError, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp, xdp::XdpMode,
 };
 use aya::{Ebpf, EbpfLoader};
 pub use counters::Counters;
-use ipip_common::abi::{Port, Tier, map, program};
+use ipip_common::abi::{Answers, Port, Probing, Tier, map, program};
 use nix::sched::{CpuSet, sched_setaffinity};
 use tables::Installed;
 
@@ -106,6 +106,16 @@ impl World {
         let (traffic, refused) = (before.traffic(tier, &after), before.refused(tier, &after));
         self.counted = Some(after);
         Ok(Outcome { fate, bytes, traffic, refused })
+    }
+
+    /// Sends probes, as far as the programs know.
+    pub fn set_probing(&mut self, probing: Probing) {
+        open(&mut self.programs, map::PROBES, Array::<_, Probing>::try_from).set(TUNNEL, probing, 0).unwrap();
+    }
+
+    /// What was answered.
+    pub fn answers(&mut self) -> Answers {
+        open(&mut self.programs, map::ANSWERS, Array::<_, Answers>::try_from).get(&TUNNEL, 0).unwrap()
     }
 
     /// The same without a look at the counters.

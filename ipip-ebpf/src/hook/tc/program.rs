@@ -45,7 +45,8 @@ pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
 pub(crate) fn finish(verdict: Verdict) -> i32 {
     match verdict {
         Verdict::Foreign | Verdict::Pass(_) => NEXT,
-        Verdict::Drop(_) => TC_ACT_SHOT,
+        // `TC_ACT_STOLEN` would say that it is no loss, but a tcx link takes it for "go on".
+        Verdict::Drop(_) | Verdict::Taken => TC_ACT_SHOT,
         Verdict::Forward(hop) => match hop.way {
             // SAFETY: the helper takes plain numbers.
             Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as i32 },
