@@ -18,6 +18,10 @@ pub trait Env {
     fn tunnel_of_label(&self, label: u32) -> Option<(u32, &TunnelEntry)>;
     /// The enabled tunnel that accepts this outer packet. `None`: none, a foreign packet.
     fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry>;
+    /// The CPU that decapsulates this flow of the tunnel, in a tier that hands packets over, and where it is not this one.
+    fn other_cpu(&self, _tunnel: &TunnelEntry, _flow: &Flow) -> Option<u32> {
+        None
+    }
     /// Remembers what was decided about the flow of the packet at hand, in a tier that remembers.
     fn remember(&self, _flow: &Flow, _course: &Course<'_>) {}
     /// Whether the address is one of this host.

@@ -137,11 +137,16 @@ pub fn port(frame: &mut VecFrame, env: &(impl Env + Memory)) -> Verdict {
         Known::Unknown | Known::NoRoom => {}
         Known::Foreign => return Verdict::Foreign,
         Known::Carried(ifindex) => return Verdict::Forward(Hop::wire(ifindex, Link::new([0; 6], [0; 6]), 0)),
+        Known::HandOver(cpu) => return Verdict::HandOver(cpu),
         Known::Torn => return Verdict::Drop(Reason::Torn),
     }
     match decap(frame, env) {
         Verdict::Foreign => encap(frame, env),
-        verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_)) => verdict,
+        verdict @ (Verdict::Pass(_)
+        | Verdict::Drop(_)
+        | Verdict::Taken
+        | Verdict::Forward(_)
+        | Verdict::HandOver(_)) => verdict,
     }
 }
 
@@ -218,6 +223,8 @@ pub struct TableEnv {
     pub now_ns: u64,
     /// Where labels lead.
     pub labels: Vec<(u32, LabelEntry)>,
+    /// The CPU that all packets of a tunnel with `spread` are handed over to.
+    pub other_cpu: Cell<Option<u32>>,
     /// What is remembered of flows. A test's few entries are never given back.
     pub known: RefCell<BTreeMap<u32, &'static KnownFlow>>,
     /// The first eight bytes of the frame at hand.
@@ -255,6 +262,7 @@ impl TableEnv {
             answers: Cell::default(),
             now_ns: 0,
             labels: Vec::new(),
+            other_cpu: Cell::new(None),
             known: RefCell::default(),
             address: Cell::new(0),
         }
@@ -294,6 +302,12 @@ impl Env for TableEnv {
             .into_iter()
             .any(|kind| flags.carries(kind) && *peer == PeerKey::of(ends, kind.protocol()));
         (is_mine && flags.enabled).then_some(&self.tunnel)
+    }
+
+    fn other_cpu(&self, tunnel: &TunnelEntry, _flow: &Flow) -> Option<u32> {
+        let flags = tunnel.flags();
+        let is_spread = self.tier == Tier::Xdp && flags.spread && flags.allow_fast_path;
+        self.other_cpu.get().filter(|_| is_spread)
     }
 
     fn remember(&self, flow: &Flow, course: &Course<'_>) {

@@ -98,4 +98,6 @@ pub enum Verdict {
     Taken,
     /// Encapsulated or decapsulated, and on its way.
     Forward(Hop),
+    /// A tunnel's packet that another CPU, of this number, is to decapsulate; untouched and uncounted.
+    HandOver(u32),
 }

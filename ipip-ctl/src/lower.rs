@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipip_common::abi::{AllowedInner, Carried, Ends, PeerKey, TunnelConfig, TunnelFlags};
 
-use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Mtu, Ttl, Tunnel};
+use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Mtu, Spread, Ttl, Tunnel};
 
 /// The MTU of a way of which nothing is known: Ethernet's.
 const MTU_WITHOUT_WAY: u32 = 1500;
@@ -22,6 +22,8 @@ pub struct Facts {
     pub source: Option<IpAddr>,
     /// The local address that is set is not, or no longer, this host's.
     pub is_local_missing: bool,
+    /// One CPU alone is too slow for what arrives from the remote.
+    pub is_busy: bool,
     /// Another tunnel gets the packets that this one would accept.
     pub has_rival: bool,
 }
@@ -84,6 +86,11 @@ fn flags(tunnel: &Tunnel, facts: &Facts) -> TunnelFlags {
         carries_ipv4: tunnel.kind.carries(Carried::Ipv4),
         carries_ipv6: tunnel.kind.carries(Carried::Ipv6),
         carries_mpls: tunnel.kind.carries(Carried::Mpls),
+        spread: match tunnel.spread {
+            Spread::Auto => facts.is_busy,
+            Spread::On => true,
+            Spread::Off => false,
+        },
     }
 }
 

@@ -83,6 +83,11 @@ pub struct TunnelSpec {
     #[arg(long, value_name = "yes|no")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_fast_path: Option<Word>,
+    /// Let all CPUs decapsulate what one receive queue brings, each its share of the inner flows: on, off, or auto (while
+    /// one CPU alone is too slow for the tunnel) [default: auto]
+    #[arg(long, value_name = "auto|on|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Word>,
     /// Keep the tunnel defined, but carry nothing [default: no]
     #[arg(long, value_name = "yes|no")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +104,7 @@ pub struct TunnelSpec {
 
 impl TunnelSpec {
     /// The names of all properties, as they are written.
-    pub const PROPERTIES: [&str; 18] = [
+    pub const PROPERTIES: [&str; 19] = [
         "name",
         "kind",
         "local-address",
@@ -115,6 +120,7 @@ impl TunnelSpec {
         "allowed-inner",
         "clamp-tcp-mss",
         "allow-fast-path",
+        "spread",
         "disabled",
         "keepalive",
         "comment",
@@ -204,6 +210,7 @@ mod tests {
             allowed_inner: Some(List::default()),
             clamp_tcp_mss: word(),
             allow_fast_path: word(),
+            spread: word(),
             disabled: word(),
             keepalive: word(),
             comment: text(),

@@ -15,7 +15,9 @@ use ipnet::IpNet;
 
 pub use self::kind::Kind;
 pub use self::mtu::Mtu;
-pub use self::value::{DSCP_RANGE, DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, TTL_RANGE, Ttl};
+pub use self::value::{
+    DSCP_RANGE, DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Spread, TTL_RANGE, Ttl,
+};
 use crate::failure::{Failure, FailureKind};
 use crate::spec::{List, TunnelSpec, Word};
 
@@ -64,6 +66,8 @@ pub struct Tunnel {
     pub clamp_tcp_mss: bool,
     /// Whether forwarded packets may bypass the host's stack.
     pub allow_fast_path: bool,
+    /// Whether all CPUs share the decapsulation of one receive queue.
+    pub spread: Spread,
     /// Whether the tunnel is defined, but carries nothing.
     pub disabled: bool,
     /// Anything that helps people.
@@ -117,6 +121,7 @@ impl Tunnel {
             allowed_inner: prefixes::read(spec.allowed_inner, kind).map_err(wrong("allowed-inner"))?,
             clamp_tcp_mss: yes_no("clamp-tcp-mss", spec.clamp_tcp_mss, true)?,
             allow_fast_path: yes_no("allow-fast-path", spec.allow_fast_path, true)?,
+            spread: value(spec.spread).map_err(wrong("spread"))?,
             disabled: yes_no("disabled", spec.disabled, false)?,
             comment: spec.comment.filter(|text| !text.is_empty()),
         })
@@ -154,6 +159,7 @@ impl Tunnel {
             allowed_inner: Some(List(self.allowed_inner.iter().map(IpNet::to_string).collect())),
             clamp_tcp_mss: Some(Word::Truth(self.clamp_tcp_mss)),
             allow_fast_path: Some(Word::Truth(self.allow_fast_path)),
+            spread: Some(self.spread.into()),
             disabled: Some(Word::Truth(self.disabled)),
             keepalive: None,
             comment: self.comment.clone(),

@@ -27,6 +27,7 @@ mod maps;
 #[expect(clippy::needless_pass_by_value, reason = "the macros of aya hand the context over")]
 pub(crate) mod programs {
     use aya_ebpf::{
+        btf_maps::ProgramArray,
         macros::{classifier, xdp},
         programs::{TcContext, XdpContext},
     };
@@ -37,6 +38,7 @@ pub(crate) mod programs {
     };
 
     use crate::{
+        env::Stage,
         hook::{tc, xdp},
         maps,
     };
@@ -61,11 +63,24 @@ pub(crate) mod programs {
 
     #[inline(always)]
     pub(crate) fn port(ctx: &XdpContext) -> u32 {
-        if let Some(action) = xdp::carry_known(ctx) {
+        known(ctx, &maps::STAGES, Stage::Port)
+    }
+
+    /// Tier 1 on another CPU than the one where the packet came in: tunnels with `spread` share the work of one receive
+    /// queue by their inner flows.
+    #[xdp(frags, map = "cpumap")]
+    #[inline(always)]
+    fn xdp_cpu(ctx: XdpContext) -> u32 {
+        known(&ctx, &maps::CPU_STAGES, Stage::Cpu)
+    }
+
+    #[inline(always)]
+    fn known(ctx: &XdpContext, next: &ProgramArray<1>, stage: Stage) -> u32 {
+        if let Some(action) = xdp::carry_known(ctx, stage) {
             return action;
         }
         // SAFETY: nothing here needs to be dropped. Where there is no such program, the packet is tier 2's.
-        unsafe { maps::STAGES.tail_call(ctx, map::WHOLE) };
+        unsafe { next.tail_call(ctx, map::WHOLE) };
         xdp::PASS
     }
 
@@ -74,15 +89,31 @@ pub(crate) mod programs {
     #[xdp(frags)]
     #[inline(always)]
     fn xdp_whole(ctx: XdpContext) -> u32 {
-        let Some((mut frame, env)) = xdp::start(&ctx) else { return xdp::PASS };
+        whole(&ctx, Stage::Port)
+    }
+
+    /// The whole of tier 1 behind `xdp_cpu`.
+    #[xdp(frags, map = "cpumap")]
+    #[inline(always)]
+    fn xdp_cpu_whole(ctx: XdpContext) -> u32 {
+        whole(&ctx, Stage::Cpu)
+    }
+
+    #[inline(always)]
+    fn whole(ctx: &XdpContext, stage: Stage) -> u32 {
+        let Some((mut frame, env)) = xdp::start(ctx, stage) else { return xdp::PASS };
         if !env.is_for_port() {
             return xdp::PASS;
         }
         let verdict = match decap(&mut frame, &env) {
             Verdict::Foreign => encap(&mut frame, &env),
-            verdict @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_)) => verdict,
+            verdict @ (Verdict::Pass(_)
+            | Verdict::Drop(_)
+            | Verdict::Taken
+            | Verdict::Forward(_)
+            | Verdict::HandOver(_)) => verdict,
         };
-        trace!(&ctx, "xdp_whole", &verdict);
+        trace!(ctx, "xdp_whole", &verdict);
         xdp::finish(verdict, &env)
     }
 

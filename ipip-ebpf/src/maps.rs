@@ -4,13 +4,13 @@ use core::cell::UnsafeCell;
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, ProgramArray},
+    btf_maps::{Array, CpuMap, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, ProgramArray},
     macros::btf_map,
 };
 use ipip_common::abi::{
     AllowedInner, Answers, Carried, KNOWN_FLOWS, KnownFlow, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED,
-    MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing, Traffic,
-    TunnelEntry,
+    MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_SHARING, MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing,
+    Traffic, TunnelEntry,
 };
 
 #[btf_map]
@@ -49,6 +49,16 @@ pub(crate) static ANSWERS: Array<Answers, { MAX_TUNNELS as usize }> = Array::new
 
 #[btf_map]
 pub(crate) static STAGES: ProgramArray<1> = ProgramArray::new();
+
+#[btf_map]
+pub(crate) static CPU_STAGES: ProgramArray<1> = ProgramArray::new();
+
+/// The number of CPUs is known at load; the kernel takes no more than it was built for.
+#[btf_map]
+pub(crate) static CPUS: CpuMap<1> = CpuMap::new();
+
+#[btf_map]
+pub(crate) static SHARING: Array<u32, { 1 + MAX_SHARING as usize }> = Array::new();
 
 /// What the daemon raises when anything changed that flows depend on.
 #[unsafe(no_mangle)]

@@ -20,6 +20,8 @@ use crate::tunnel::Tunnel;
 
 /// The tunnel's interface; the others' numbers do not matter.
 const IFINDEX: u32 = 9;
+/// Where packets are handed over to.
+const OTHER_CPU: u32 = 3;
 
 /// The tables of `ipip_common`, and the world's routes instead of fixed ones.
 struct Host<'a> {
@@ -82,6 +84,10 @@ impl Env for Host<'_> {
 
     fn tunnel_from(&self, peer: &PeerKey) -> Option<&TunnelEntry> {
         self.tables.tunnel_from(peer)
+    }
+
+    fn other_cpu(&self, tunnel: &TunnelEntry, flow: &Flow) -> Option<u32> {
+        self.tables.other_cpu(tunnel, flow)
     }
 
     fn remember(&self, flow: &Flow, course: &Course<'_>) {
@@ -214,6 +220,30 @@ pub fn run_again(case: &Case) -> Outcome {
     tell(&world, case, Tier::Xdp).0
 }
 
+/// The same on another CPU, where the first one hands the packet over; a flow's first packet, and the next.
+pub fn run_handed_over(case: &Case) -> Outcome {
+    let case = Case { tunnel: case.tunnel.clone().with(|tunnel| tunnel.flags.spread = true), ..case.clone() };
+    let world = world(&case, Tier::Xdp);
+    for _ in 0..2 {
+        let mut frame = VecFrame::new(&case.input);
+        world.tables.address.set(frame.get64(0));
+        world.tables.other_cpu.set(Some(OTHER_CPU));
+        if testing::port(&mut frame, &world) != Verdict::HandOver(OTHER_CPU) {
+            world.tables.refused.borrow_mut().clear();
+            world.tables.traffic.set(TierTraffic::default());
+            world.tables.ident.set(case.ident);
+            break;
+        }
+        assert_eq!(frame.bytes, case.input, "{}", case.name);
+        assert_eq!(world.tables.traffic.get(), TierTraffic::default(), "{}", case.name);
+        assert!(world.tables.refused.borrow().is_empty(), "{}", case.name);
+    }
+    // That CPU knows nothing of what this one remembers.
+    world.tables.known.borrow_mut().clear();
+    world.tables.other_cpu.set(None);
+    tell(&world, &case, Tier::Xdp).0
+}
+
 fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     let mut frame = VecFrame::new(&case.input);
     world.tables.address.set(frame.get64(0));
@@ -226,6 +256,7 @@ fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
     match verdict {
         Verdict::Pass(reason) | Verdict::Drop(reason) => assert_eq!(refused, [reason], "{}", case.name),
         Verdict::Foreign | Verdict::Taken => assert!(refused.is_empty(), "{}: {refused:?}", case.name),
+        Verdict::HandOver(cpu) => panic!("{}: handed over to CPU {cpu}", case.name),
         Verdict::Forward(_) => {
             assert!(
                 refused.iter().all(|reason| reason.action() == Action::Note),
@@ -235,7 +266,7 @@ fn tell(world: &Host<'_>, case: &Case, tier: Tier) -> (Outcome, Option<Way>) {
         }
     }
     let fate = match verdict {
-        Verdict::Foreign | Verdict::Pass(_) => Fate::Passed,
+        Verdict::Foreign | Verdict::Pass(_) | Verdict::HandOver(_) => Fate::Passed,
         Verdict::Drop(_) | Verdict::Taken => Fate::Dropped,
         Verdict::Forward(_) => Fate::Carried,
     };

@@ -103,6 +103,7 @@ fn change_tunnel(tunnel: &mut Tunnel, chance: &mut Chance) {
         carries_ipv4,
         carries_ipv6,
         carries_mpls,
+        spread,
     } = &mut tunnel.flags;
     flip(enabled, 64);
     flip(allow_fast_path, 16);
@@ -113,7 +114,7 @@ fn change_tunnel(tunnel: &mut Tunnel, chance: &mut Chance) {
     for setting in [clamp_tcp_mss, inherit_dont_fragment, fixed_dscp, inherit_ttl, ecn_compatibility] {
         flip(setting, 2);
     }
-    for setting in [decap_dscp, flow_label, encapsulation_limit, path_mtu] {
+    for setting in [decap_dscp, flow_label, encapsulation_limit, path_mtu, spread] {
         flip(setting, 2);
     }
     tunnel.dscp = chance.byte() & 0x3f;

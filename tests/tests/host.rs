@@ -26,6 +26,11 @@ fn every_case_in_tier_1_where_the_flow_is_known() {
 }
 
 #[test]
+fn every_case_in_tier_1_on_the_cpu_that_it_was_handed_over_to() {
+    every_case(Tier::Xdp, host::run_handed_over);
+}
+
+#[test]
 fn every_case_in_tier_2() {
     every_case(Tier::Tc, |case| host::run(case, Tier::Tc));
 }

@@ -47,5 +47,8 @@ pub const MAX_ALLOWED: u32 = 65_536;
 /// MPLS labels that the maps have room for.
 pub const MAX_LABELS: u32 = 65_536;
 
+/// CPUs that may share the packets of a tunnel, at most.
+pub const MAX_SHARING: u32 = 256;
+
 /// Interfaces (ports and tunnels together) that the maps have room for.
 pub const MAX_PORTS: u32 = 32_768;

@@ -29,11 +29,20 @@ pub mod map {
     pub const ANSWERS: &str = "ANSWERS";
     /// Program array: [`WHOLE`] -> the program [`crate::abi::program::XDP_WHOLE`].
     pub const STAGES: &str = "STAGES";
+    /// The same for packets that were handed over to another CPU: [`WHOLE`] ->
+    /// [`crate::abi::program::XDP_CPU_WHOLE`]. The kernel lets the two kinds of programs share no array.
+    pub const CPU_STAGES: &str = "CPU_STAGES";
+    /// CPU map: number of a CPU -> its queue and the program [`crate::abi::program::XDP_CPU`].
+    pub const CPUS: &str = "CPUS";
+    /// Array: how many CPUs share the packets of a tunnel (`u32`), and behind it their numbers (`u32`).
+    pub const SHARING: &str = "SHARING";
     /// Where the program stands that decides about flows that are not known.
     pub const WHOLE: u32 = 0;
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 11] =
-        [TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, PROBES, ANSWERS, STAGES];
+    pub const PINNED: [&str; 12] = [
+        TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, PROBES, ANSWERS, STAGES,
+        CPU_STAGES,
+    ];
 }
 
 /// Program names.
@@ -42,6 +51,10 @@ pub mod program {
     pub const XDP_PORT: &str = "xdp_port";
     /// Behind it: decapsulates and encapsulates all that is forwarded, and decides about flows (tier 1).
     pub const XDP_WHOLE: &str = "xdp_whole";
+    /// [`XDP_PORT`] for packets that another CPU handed over (tier 1).
+    pub const XDP_CPU: &str = "xdp_cpu";
+    /// [`XDP_WHOLE`] behind it.
+    pub const XDP_CPU_WHOLE: &str = "xdp_cpu_whole";
     /// TC ingress of every port: decapsulates (tier 2).
     pub const TC_PORT: &str = "tc_port";
     /// TC egress of a tunnel interface: encapsulates (tier 2).
@@ -49,5 +62,5 @@ pub mod program {
     /// TC ingress of a tunnel interface: decapsulates what came through it for another tunnel (tier 2).
     pub const TC_NESTED: &str = "tc_nested";
     /// All programs.
-    pub const ALL: [&str; 5] = [XDP_PORT, XDP_WHOLE, TC_PORT, TC_TUNNEL, TC_NESTED];
+    pub const ALL: [&str; 7] = [XDP_PORT, XDP_WHOLE, XDP_CPU, XDP_CPU_WHOLE, TC_PORT, TC_TUNNEL, TC_NESTED];
 }

@@ -63,6 +63,8 @@ switches! {
     carries_ipv6 = 13,
     /// Inner MPLS is carried.
     carries_mpls = 14,
+    /// Tier 1 decapsulates on the CPU that the inner flow leads to, and not on the one where the packet came in.
+    spread = 15,
 }
 
 impl TunnelFlags {

@@ -46,6 +46,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Which of `shares` equal shares of all flows it belongs to; 0 where there are none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn share(&self, shares: u32) -> u32 {
+        ((self.hash() as u64).wrapping_mul(shares as u64) >> 32) as u32
+    }
+
     /// A number that is the same for all packets of the flow (RFC 6438 3), and spreads different flows evenly.
     #[must_use]
     #[inline(always)]

@@ -142,7 +142,17 @@ fn arrived_v6<'a>(frame: &mut impl Frame, env: &'a impl Env) -> Option<Arrived<'
 
 #[inline(always)]
 fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arrived<'_>) -> Verdict {
-    match decide::<I>(frame, env, arrived) {
+    let Some(inner) = I::read(frame, arrived.header_len) else {
+        return refuse(env, arrived.tunnel, Reason::Malformed);
+    };
+    let flow = inner.flow(inner.transport().ports(frame, arrived.header_len));
+    if let Some(cpu) = env.other_cpu(arrived.tunnel, &flow) {
+        if I::KIND != Carried::Mpls {
+            env.remember(&flow, &Course::HandOver(arrived.tunnel, cpu));
+        }
+        return Verdict::HandOver(cpu);
+    }
+    match decide(frame, env, arrived, inner, &flow) {
         Ok(Some(plan)) => plan.carry_out(frame, env, arrived),
         Ok(None) => Verdict::Taken,
         Err(reason) => refuse(env, arrived.tunnel, reason),
@@ -165,10 +175,11 @@ fn decide<I: Inner>(
     frame: &mut impl Frame,
     env: &impl Env,
     arrived: &Arrived<'_>,
+    mut inner: I,
+    flow: &Flow,
 ) -> Result<Option<Plan<I>>, Reason> {
     let (tunnel, at) = (arrived.tunnel, arrived.header_len);
     let segments = frame.segments();
-    let mut inner = I::read(frame, at).ok_or(Reason::Malformed)?;
     match inner.flaw(if segments == 1 { arrived.room } else { u32::MAX }) {
         None => {}
         Some(Flaw::Version) => return Err(Reason::InnerVersion),
@@ -180,16 +191,15 @@ fn decide<I: Inner>(
     if inner.has_forbidden_source() {
         return Err(Reason::BadSource);
     }
-    let flow = inner.flow(inner.transport().ports(frame, at));
     let is_ip = I::KIND != Carried::Mpls;
     // Tier 1 leaves what is for this host itself to tier 2, and so all answers.
     if is_ip
         && !env.forwards()
-        && let Some(answer) = answer::take(frame, env, tunnel, &inner, at, &flow)
+        && let Some(answer) = answer::take(frame, env, tunnel, &inner, at, flow)
     {
         return answer.map(|()| None);
     }
-    let is_reflected = is_ip && inner::is_reflected(tunnel, &flow);
+    let is_reflected = is_ip && inner::is_reflected(tunnel, flow);
     // A reflected probe goes back to the remote whatever the prefixes are, and nowhere else.
     let has_prefixes = tunnel.flags().allowed_inner && !is_reflected;
     if has_prefixes && !(is_ip && env.is_allowed(tunnel, flow.family, flow.source)) {
@@ -198,17 +208,17 @@ fn decide<I: Inner>(
     let is_odd = is_ip && ecn::is_odd(inner.tos(), arrived.tos);
     let tos = if is_ip { combined(tunnel, inner.tos(), arrived.tos)? } else { 0 };
     if env.forwards() {
-        check_forwardable(frame, at, tunnel, &inner, &flow)?;
+        check_forwardable(frame, at, tunnel, &inner, flow)?;
     } else if is_reflected && let Some(reason) = inner.needs_stack() {
         return Err(reason);
     }
     let hop = if is_reflected {
-        env.route_outer(tunnel, &reflected(tunnel, &flow, inner_len), inner_len)?
+        env.route_outer(tunnel, &reflected(tunnel, flow, inner_len), inner_len)?
     } else {
-        inner.way_on(env, tunnel, &flow, inner_len)?
+        inner.way_on(env, tunnel, flow, inner_len)?
     };
     if is_ip {
-        env.remember(&flow, &Course::Decap(tunnel, &hop));
+        env.remember(flow, &Course::Decap(tunnel, &hop));
     }
     let inner = inner.with_tos(tos);
     let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };

@@ -9,7 +9,7 @@ use super::change::Change;
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
-use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
+use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Spread, Ttl};
 
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -153,6 +153,10 @@ pub struct TunnelView {
     pub keepalive: String,
     /// Whether forwarded packets may bypass the host's stack.
     pub allow_fast_path: bool,
+    /// Whether all CPUs share the decapsulation of one receive queue, as set.
+    pub spread: Spread,
+    /// Whether they do so now.
+    pub spreading: bool,
     /// Whether the tunnel is switched off.
     pub disabled: bool,
     /// Anything that helps people; may be empty.

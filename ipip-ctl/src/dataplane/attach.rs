@@ -13,8 +13,8 @@ use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachT
 use ipip_common::abi::{map, program};
 use nix::libc;
 
-use super::{Kernel, failed};
-use crate::failure::{Failure, FailureKind};
+use super::{Kernel, failed, missing};
+use crate::failure::Failure;
 use crate::netlink::Link;
 
 /// Priority and handle of our filters where the kernel has no tcx links (before 6.6).
@@ -177,18 +177,21 @@ pub(super) fn load(programs: &mut Ebpf, name: &str) -> Result<(), Failure> {
     loaded.map_err(|error| failed(what(), &error))
 }
 
-/// Puts the program that decides behind the one that knows.
+/// Puts the programs that decide behind those that know.
 pub(super) fn join(programs: &mut Ebpf) -> Result<(), Failure> {
     let wrong = |error: &(dyn std::error::Error + 'static)| failed("joining the XDP programs", error);
-    let whole = match programs.program(program::XDP_WHOLE) {
-        Some(Program::Xdp(program)) => {
-            program.fd().map_err(|error| wrong(&error))?.try_clone().map_err(|error| wrong(&error))?
-        }
-        Some(_) | None => return Err(missing(program::XDP_WHOLE)),
-    };
-    let stages = programs.map_mut(map::STAGES).ok_or_else(|| missing(map::STAGES))?;
-    let mut stages = ProgramArray::try_from(stages).map_err(|error| wrong(&error))?;
-    stages.set(map::WHOLE, &whole, 0).map_err(|error| wrong(&error))
+    for (name, stages) in [(program::XDP_WHOLE, map::STAGES), (program::XDP_CPU_WHOLE, map::CPU_STAGES)] {
+        let whole = match programs.program(name) {
+            Some(Program::Xdp(program)) => {
+                program.fd().map_err(|error| wrong(&error))?.try_clone().map_err(|error| wrong(&error))?
+            }
+            Some(_) | None => return Err(missing(name)),
+        };
+        let stages = programs.map_mut(stages).ok_or_else(|| missing(stages))?;
+        let mut stages = ProgramArray::try_from(stages).map_err(|error| wrong(&error))?;
+        stages.set(map::WHOLE, &whole, 0).map_err(|error| wrong(&error))?;
+    }
+    Ok(())
 }
 
 fn xdp(programs: &mut Ebpf) -> Result<&mut Xdp, Failure> {
@@ -199,10 +202,6 @@ fn xdp(programs: &mut Ebpf) -> Result<&mut Xdp, Failure> {
 fn classifier<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Failure> {
     let program = programs.program_mut(name).ok_or_else(|| missing(name))?;
     program.try_into().map_err(|_| missing(name))
-}
-
-fn missing(name: &str) -> Failure {
-    Failure::new(FailureKind::Failed, format!("the BPF object has no program {name}"))
 }
 
 /// A filter on the clsact qdisc, for kernels without tcx. It belongs to the interface and so outlives the daemon;

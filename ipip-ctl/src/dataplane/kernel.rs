@@ -11,6 +11,7 @@ use nix::libc;
 
 use super::generation::Generation;
 use super::lists::Prefixes;
+use super::sharing::Sharing;
 use super::{Counters, Pins, failed};
 use crate::failure::{Failure, FailureKind};
 
@@ -44,9 +45,10 @@ pub struct Kernel {
     tunnels: Array<MapData, TunnelEntry>,
     peers: HashMap<MapData, PeerKey, u32>,
     ports: HashMap<MapData, u32, Port>,
-    traffic: PerCpuArray<MapData, Traffic>,
+    pub(super) traffic: PerCpuArray<MapData, Traffic>,
     refusals: PerCpuHashMap<MapData, u32, u64>,
     pub(super) generation: Generation,
+    pub(super) sharing: Sharing,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
     pub(super) allowed: LpmTrie<MapData, AllowedInner, u32>,
     /// What is in `allowed`, by tunnel.
@@ -77,6 +79,7 @@ impl Kernel {
         super::shapes::check(&pins)?;
         let mut programs = load_programs(&pins).inspect_err(|_| pins.undo())?;
         super::trace::follow(&mut programs);
+        let sharing = Sharing::take(&mut programs)?;
         let mut take = |name| {
             programs
                 .take_map(name)
@@ -86,7 +89,7 @@ impl Kernel {
         let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
-        Ok(Self {
+        let mut kernel = Self {
             tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,
             peers: take(map::PEERS)?.try_into().map_err(wrong)?,
             ports: take(map::PORTS)?.try_into().map_err(wrong)?,
@@ -97,9 +100,16 @@ impl Kernel {
             prefixes: Prefixes::read(&allowed),
             allowed,
             labels: take(map::LABELS)?.try_into().map_err(wrong)?,
+            sharing,
             programs,
             pins,
-        })
+        };
+        // What an earlier daemon has spread is spread by the first program that this one attaches.
+        let ids: Vec<u32> = kernel.ports().iter().filter_map(|(_, port)| port.tunnel_id()).collect();
+        if ids.into_iter().filter_map(|id| kernel.tunnel(id)).any(|entry| entry.flags().spread) {
+            kernel.prepare_sharing();
+        }
+        Ok(kernel)
     }
 
     /// After a write to a map: the programs forget what they decided before.
@@ -114,6 +124,9 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn set_tunnel(&mut self, entry: &TunnelEntry) -> Result<(), Failure> {
+        if entry.flags().spread {
+            self.prepare_sharing();
+        }
         let result = self.tunnels.set(entry.id(), entry, 0);
         self.wrote(map::TUNNELS, result)
     }
@@ -258,6 +271,7 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     let ident_block = ident_block(u32::try_from(cpus).unwrap_or(u32::MAX));
     let mut loader = EbpfLoader::new();
     loader.override_global("IDENT_BLOCK", &ident_block, true);
+    loader.map_max_entries(map::CPUS, u32::try_from(cpus).unwrap_or(1));
     for name in map::PINNED {
         loader.map_pin_path(name, pins.map(name));
     }

@@ -7,6 +7,7 @@ mod kernel;
 mod lists;
 mod pins;
 mod shapes;
+mod sharing;
 mod trace;
 
 pub use self::attach::{Direction, NoXdp};
@@ -30,4 +31,8 @@ fn failed(what: impl std::fmt::Display, error: &(dyn std::error::Error + 'static
         cause = error.source();
     }
     Failure::new(FailureKind::Failed, text)
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(FailureKind::Failed, format!("the BPF object has no {name}"))
 }

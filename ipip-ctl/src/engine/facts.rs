@@ -21,7 +21,9 @@ impl Engine {
         // The kernel finds no way from an address that is not its own.
         let local = tunnel.local.filter(|_| !is_local_missing);
         let way = self.netlink.way_to(tunnel.remote, local).await;
-        let mut facts = Facts { is_local_missing, ..Facts::default() };
+        let installed = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref());
+        let is_busy = installed.is_some_and(|installed| installed.busy.is_busy());
+        let mut facts = Facts { is_local_missing, is_busy, ..Facts::default() };
         if let Some(way) = way {
             let link_mtu = by_index(links, way.ifindex).map(|link| link.mtu);
             facts.underlay = way.ifindex;

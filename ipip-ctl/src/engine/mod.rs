@@ -10,6 +10,7 @@ mod facts;
 mod left_over;
 mod mirror;
 mod ports;
+mod spread;
 mod tell;
 mod tunnels;
 mod views;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use ipip_common::abi::LabelEntry;
 
 use self::ports::PortState;
+use self::spread::CpuWatch;
 use self::tell::Seen;
 use self::tunnels::Running;
 use crate::config::{Config, ConfigFile};
@@ -39,6 +41,7 @@ pub struct Engine {
     netlink: Netlink,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
+    cpus: CpuWatch,
     /// The host's addresses, as the programs know them.
     addresses: HashSet<IpAddr>,
     /// Where MPLS labels lead, as the programs know it.
@@ -60,6 +63,7 @@ impl Engine {
             netlink,
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
+            cpus: CpuWatch::default(),
             addresses: HashSet::new(),
             events,
             seen: Seen::default(),
@@ -102,6 +106,7 @@ impl Engine {
         // The addresses come first: they tell whether a tunnel may run.
         self.reconcile_addresses().await?;
         self.reconcile_ports(&links).await;
+        self.watch_load();
         self.reconcile_tunnels(&links).await;
         self.reconcile_labels(&links).await;
         self.watch_ecn();

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::ecn::EcnWatch;
 use super::left_over::drain;
 use super::ports::tunnel_role;
+use super::spread::BusyWatch;
 use super::{Engine, by_index, by_name};
 use crate::dataplane::Direction;
 use crate::failure::{Failure, FailureKind};
@@ -37,6 +38,7 @@ pub(super) struct Installed {
     pub(super) mtu: u16,
     pub(super) left_over: Arc<AtomicU64>,
     pub(super) ecn: EcnWatch,
+    pub(super) busy: BusyWatch,
     tun: Arc<Tun>,
     drain: JoinHandle<()>,
     /// What stands in the map.
@@ -61,6 +63,13 @@ impl Running {
 
     pub(super) fn is_running(&self) -> bool {
         self.installed.is_some() && self.reason.is_empty()
+    }
+}
+
+impl Installed {
+    /// Whether all CPUs share the decapsulation.
+    pub(super) fn is_spread(&self) -> bool {
+        self.entry.is_some_and(|entry| entry.flags.spread && entry.flags.allow_fast_path)
     }
 }
 
@@ -92,6 +101,7 @@ impl Engine {
             mtu: 0,
             left_over,
             ecn,
+            busy: BusyWatch::default(),
             tun,
             drain,
             role: tunnel_role(id, &tunnel.name),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use ipip_common::abi::{Reason, Tier};
 
 use super::Engine;
+use super::tunnels::Installed;
 use crate::api::protocol::{Refused, TierTraffic, Traffic, TunnelView};
 use crate::dataplane::Counters;
 use crate::failure::Failure;
@@ -43,6 +44,8 @@ impl Engine {
             clamp_tcp_mss: tunnel.clamp_tcp_mss,
             keepalive: "0".to_owned(),
             allow_fast_path: tunnel.allow_fast_path,
+            spread: tunnel.spread,
+            spreading: installed.is_some_and(Installed::is_spread),
             disabled: tunnel.disabled,
             comment: tunnel.comment.clone().unwrap_or_default(),
             running: running.is_some_and(super::tunnels::Running::is_running),

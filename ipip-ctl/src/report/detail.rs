@@ -78,6 +78,7 @@ fn write_properties(text: &mut String, tunnel: &TunnelView) -> std::fmt::Result 
     write!(text, " allowed-inner={}", tunnel.allowed_inner.join(","))?;
     write!(text, "\n     clamp-tcp-mss={} keepalive={}", yes_no(tunnel.clamp_tcp_mss), tunnel.keepalive)?;
     write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
+    write!(text, " spread={}", Word::from(tunnel.spread))?;
     writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))
 }
 

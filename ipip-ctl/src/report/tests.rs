@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::protocol::{PortView, Refused, Traffic};
-use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Ttl};
+use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Spread, Ttl};
 
 fn view(name: &str, remote: &str) -> TunnelView {
     TunnelView {
@@ -21,6 +21,8 @@ fn view(name: &str, remote: &str) -> TunnelView {
         clamp_tcp_mss: true,
         keepalive: "0".into(),
         allow_fast_path: true,
+        spread: Spread::Auto,
+        spreading: false,
         disabled: false,
         comment: String::new(),
         running: true,
@@ -90,7 +92,7 @@ Flags: X - disabled, R - running, I - invalid
  0 R ;;; to Berlin
      name=berlin kind=ipip local-address=0.0.0.0 remote-address=203.0.113.2 mtu=auto actual-mtu=1480
      ttl=64 dscp=inherit decap-dscp=no ecn=normal dont-fragment=no allowed-inner=
-     clamp-tcp-mss=yes keepalive=0 allow-fast-path=yes disabled=no running=yes
+     clamp-tcp-mss=yes keepalive=0 allow-fast-path=yes spread=auto disabled=no running=yes
      traffic tier=xdp sent-packets=7 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=tc sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=daemon sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0

@@ -41,6 +41,7 @@ fn defaults_are_those_of_the_documents() {
             allowed_inner: Vec::new(),
             clamp_tcp_mss: true,
             allow_fast_path: true,
+            spread: Spread::Auto,
             disabled: false,
             comment: None,
         }

@@ -63,6 +63,19 @@ pub enum FlowLabel {
     No,
 }
 
+/// Whether all CPUs share the decapsulation of what arrives in one receive queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Word", try_from = "Word")]
+pub enum Spread {
+    /// While one CPU alone is too slow.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
 /// The Tunnel Encapsulation Limit that is sent (RFC 2473 4.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Word", try_from = "Word")]
@@ -132,6 +145,31 @@ impl TryFrom<Word> for Dscp {
             (_, Some(value)) => Ok(Self::Fixed(value)),
             (_, None) => Err(usage(format!("dscp `{word}`: neither inherit nor 0 to 63"))
                 .with_hint("give the DSCP alone, without the two bits of ECN: 46 is EF")),
+        }
+    }
+}
+
+impl From<Spread> for Word {
+    fn from(spread: Spread) -> Self {
+        let word = match spread {
+            Spread::Auto => "auto",
+            Spread::On => "on",
+            Spread::Off => "off",
+        };
+        Self::Text(word.into())
+    }
+}
+
+impl TryFrom<Word> for Spread {
+    type Error = Failure;
+
+    fn try_from(word: Word) -> Result<Self, Failure> {
+        match word.to_string().as_str() {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(usage(format!("spread `{word}`: neither auto, on nor off"))
+                .with_hint("auto shares the work among the CPUs while one alone is too slow")),
         }
     }
 }

@@ -5,4 +5,8 @@ mod tables;
 mod tc;
 mod xdp;
 
-pub(crate) use self::{memory::XdpMemory, tc::TcEnv, xdp::XdpEnv};
+pub(crate) use self::{
+    memory::XdpMemory,
+    tc::TcEnv,
+    xdp::{Stage, XdpEnv},
+};

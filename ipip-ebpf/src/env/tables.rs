@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     btf_maps::lpm_trie::Key,
-    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
+    helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns},
 };
 use ipip_common::{
     abi::{
@@ -142,6 +142,16 @@ pub(crate) fn now() -> u32 {
 #[inline(always)]
 pub(crate) fn epoch() -> u32 {
     ipip_common::abi::epoch(maps::GENERATION.load(), now())
+}
+
+/// The CPU that the flow leads to, among those that share; `None` if it is this one.
+#[inline(always)]
+pub(super) fn other_cpu(flow: &Flow) -> Option<u32> {
+    let sharing = *maps::SHARING.get(0)?;
+    let cpu = *maps::SHARING.get(flow.share(sharing).wrapping_add(1))?;
+    // SAFETY: the helper has no preconditions.
+    let this = unsafe { bpf_get_smp_processor_id() };
+    (sharing > 0 && cpu != this).then_some(cpu)
 }
 
 /// Remembers a flow. One that is foreign does not take the place of a tunnel's.

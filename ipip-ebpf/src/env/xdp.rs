@@ -11,20 +11,30 @@ use ipip_common::{
 
 use super::tables::{
     count_received, count_refused, count_sent, epoch, is_allowed, is_own, is_tunnel, label, next_ident,
-    outer_flow, port, remember, tunnel, tunnel_from,
+    other_cpu, outer_flow, port, remember, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Answer, Found};
+
+/// Where a program of tier 1 runs. Both are constants of their programs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// In the driver of a port: packets may be handed over to another CPU, and turned around by the driver.
+    Port,
+    /// Behind the queue of a CPU that packets were handed over to.
+    Cpu,
+}
 
 /// Tier 1: stands in for the stack's forwarding.
 pub(crate) struct XdpEnv {
     ctx: *mut c_void,
     arrival: Arrival,
+    stage: Stage,
 }
 
 impl XdpEnv {
     #[inline(always)]
-    pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: u64) -> Self {
-        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch() } }
+    pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: u64, stage: Stage) -> Self {
+        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch() }, stage }
     }
 
     /// Whether the frame is for the port that it arrived on, and that port is ours.
@@ -35,10 +45,10 @@ impl XdpEnv {
         self.arrival.address & 0xffff_ffff_ffff == u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
     }
 
-    /// The interface that the frame arrived on.
+    /// Whether the driver can turn a packet around that leaves by this interface.
     #[inline(always)]
-    pub(crate) fn ingress(&self) -> u32 {
-        self.arrival.ifindex
+    pub(crate) fn turns_around(&self, ifindex: u32) -> bool {
+        self.stage == Stage::Port && self.arrival.ifindex == ifindex
     }
 
     /// The hop onto another port's wire, if that port takes redirected frames.
@@ -85,6 +95,13 @@ impl Env for XdpEnv {
         let entry = label(number)?;
         let tunnel = tunnel(entry.tunnel_id()?)?;
         port(self.arrival.ifindex)?.takes_labels().then(|| (entry.out(), tunnel))
+    }
+
+    #[inline(always)]
+    fn other_cpu(&self, tunnel: &TunnelEntry, flow: &Flow) -> Option<u32> {
+        let flags = tunnel.flags();
+        let is_spread = self.stage == Stage::Port && flags.spread && flags.allow_fast_path;
+        if is_spread { other_cpu(flow) } else { None }
     }
 
     #[inline(always)]

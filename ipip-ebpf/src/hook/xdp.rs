@@ -17,7 +17,10 @@ use ipip_common::{
 };
 
 use super::memory::Memory;
-use crate::env::{XdpEnv, XdpMemory};
+use crate::{
+    env::{Stage, XdpEnv, XdpMemory},
+    maps,
+};
 
 /// The packet goes on to the host's stack as it is.
 pub(crate) const PASS: u32 = xdp_action::XDP_PASS;
@@ -34,24 +37,28 @@ pub(crate) struct XdpFrame {
 
 /// The frame and its world. Whether the frame is for the port at all is still to be asked.
 #[inline(always)]
-pub(crate) fn start(ctx: &XdpContext) -> Option<(XdpFrame, XdpEnv)> {
+pub(crate) fn start(ctx: &XdpContext, stage: Stage) -> Option<(XdpFrame, XdpEnv)> {
     let frame = XdpFrame::new(ctx.as_ptr().cast());
     let address = frame.link.read(0)?;
-    Some((frame, XdpEnv::new(ctx.as_ptr().cast(), ctx.ingress_ifindex() as u32, address)))
+    Some((frame, XdpEnv::new(ctx.as_ptr().cast(), ctx.ingress_ifindex() as u32, address, stage)))
 }
 
 /// Carries the packet if its flow is known. `None`: the whole of tier 1 has to look at it.
 #[inline(always)]
-pub(crate) fn carry_known(ctx: &XdpContext) -> Option<u32> {
+pub(crate) fn carry_known(ctx: &XdpContext, stage: Stage) -> Option<u32> {
     let ctx: *mut xdp_md = ctx.as_ptr().cast();
     // SAFETY: it is this program's.
     let memory = unsafe { XdpMemory::new(ctx) };
     match known::carry(&mut XdpFrame::new(ctx), &memory) {
-        Known::Unknown | Known::NoRoom => None,
         Known::Foreign => Some(PASS),
-        Known::Carried(0) => Some(xdp_action::XDP_TX),
+        Known::Carried(0) if stage == Stage::Port => Some(xdp_action::XDP_TX),
+        // SAFETY: the context is valid, and the helper takes plain numbers.
+        Known::Carried(0) => Some(unsafe { bpf_redirect((*ctx).ingress_ifindex, 0) as u32 }),
         // SAFETY: the helper takes plain numbers.
         Known::Carried(ifindex) => Some(unsafe { bpf_redirect(ifindex, 0) as u32 }),
+        Known::HandOver(cpu) if stage == Stage::Port => Some(hand_over(cpu)),
+        // A program behind a queue remembers no flow that is handed over.
+        Known::Unknown | Known::NoRoom | Known::HandOver(_) => None,
         Known::Torn => Some(xdp_action::XDP_DROP),
     }
 }
@@ -62,11 +69,18 @@ pub(crate) fn finish(verdict: Verdict, env: &XdpEnv) -> u32 {
     match verdict {
         Verdict::Foreign | Verdict::Pass(_) => PASS,
         // Back where it came from: the driver has the frame already.
-        Verdict::Forward(hop) if hop.way == Way::Wire && hop.ifindex == env.ingress() => xdp_action::XDP_TX,
+        Verdict::Forward(hop) if hop.way == Way::Wire && env.turns_around(hop.ifindex) => xdp_action::XDP_TX,
         // SAFETY: the helper takes plain numbers.
         Verdict::Forward(hop) if hop.way == Way::Wire => unsafe { bpf_redirect(hop.ifindex, 0) as u32 },
+        Verdict::HandOver(cpu) => hand_over(cpu),
         Verdict::Drop(_) | Verdict::Taken | Verdict::Forward(_) => xdp_action::XDP_DROP,
     }
+}
+
+/// To the queue of another CPU; where it has none, to the stack, whose tier 2 decapsulates.
+#[inline(always)]
+fn hand_over(cpu: u32) -> u32 {
+    maps::CPUS.redirect(cpu, u64::from(PASS)).unwrap_or_else(|action| action)
 }
 
 impl XdpFrame {

@@ -141,7 +141,11 @@ fn check_return(world: &World, frame: &VecFrame, header_len: usize) {
         }
         // RFC 4213 3.6 is the exit's alone to keep.
         Verdict::Drop(Reason::BadSource) => assert_eq!(frame.bytes[ETHERNET + header_len] >> 4, 6),
-        verdict @ (Verdict::Foreign | Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Taken) => {
+        verdict @ (Verdict::Foreign
+        | Verdict::Pass(_)
+        | Verdict::Drop(_)
+        | Verdict::Taken
+        | Verdict::HandOver(_)) => {
             panic!("the far end does not take the packet: {verdict:?}")
         }
     }

@@ -100,7 +100,7 @@ impl World {
             Verdict::Pass(reason) => (Some(reason), Action::Pass),
             Verdict::Drop(reason) => (Some(reason), Action::Drop),
             Verdict::Taken => (None, Action::Drop),
-            Verdict::Foreign | Verdict::Forward(_) => (None, Action::Pass),
+            Verdict::Foreign | Verdict::Forward(_) | Verdict::HandOver(_) => (None, Action::Pass),
         };
         assert_eq!(*refused, reason.into_iter().collect::<Vec<Reason>>());
         assert!(reason.is_none_or(|reason| reason.action() == action));
@@ -150,6 +150,7 @@ fn flags(bits: u16) -> TunnelFlags {
         carries_ipv4: bit(11),
         carries_ipv6: bit(12),
         carries_mpls: bit(13),
+        spread: bit(14),
     }
 }
 

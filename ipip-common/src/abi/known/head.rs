@@ -1,6 +1,8 @@
 //! Filling a place of the table with a flow: its key, and the headers that its packets leave with.
 
-use super::{Arrival, Course, DECAP_DSCP, INHERIT_DF, INHERIT_TTL, KnownFlow, both, ends_of, first_word};
+use super::{
+    Arrival, Course, DECAP_DSCP, HAND_OVER, INHERIT_DF, INHERIT_TTL, KnownFlow, both, ends_of, first_word,
+};
 use crate::{
     abi::{Family, TunnelEntry, key::wire},
     packet::{checksum, flow::Flow, ipv4, ipv6, outer::Outer},
@@ -11,7 +13,7 @@ impl KnownFlow {
     /// Remembers a flow instead of the one that stood here.
     #[inline(always)]
     pub const fn fill(&mut self, arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
-        let is_decapsulated = matches!(course, Course::Decap(..));
+        let is_decapsulated = matches!(course, Course::Decap(..) | Course::HandOver(..));
         let [ends, r0, r1, r2] = ends_of(flow);
         self.address = arrival.address;
         self.ends = ends;
@@ -41,7 +43,17 @@ impl KnownFlow {
             Course::Decap(tunnel, hop) => {
                 self.take_way(arrival, hop, 0, u16::MAX, header);
                 self.tunnel = tunnel.id();
-                self.fill_decap(tunnel, hop, flow.family);
+                self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
+                let [l0, l1, l2] = wire3(hop.link.words());
+                self.head[0] = both(l0, l1);
+                self.head[1] = both(l2, flow.family.ethertype().to_be() as u32);
+                self.accept(tunnel);
+            }
+            Course::HandOver(tunnel, cpu) => {
+                self.tunnel = tunnel.id();
+                self.switches = HAND_OVER;
+                self.way_out = *cpu;
+                self.accept(tunnel);
             }
         }
     }
@@ -107,13 +119,9 @@ impl KnownFlow {
         self.head[7] = both(o0 >> 16 | o1 << 16, o1 >> 16);
     }
 
-    /// The link header, and the outer addresses that are accepted.
+    /// The outer addresses that are accepted.
     #[inline(always)]
-    const fn fill_decap(&mut self, tunnel: &TunnelEntry, hop: &Hop, inner: Family) {
-        self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
-        let [l0, l1, l2] = wire3(hop.link.words());
-        self.head[0] = both(l0, l1);
-        self.head[1] = both(l2, inner.ethertype().to_be() as u32);
+    const fn accept(&mut self, tunnel: &TunnelEntry) {
         let [a, b, c, d] = wire(tunnel.remote());
         let [e, f, g, h] = wire(tunnel.local());
         match tunnel.family() {

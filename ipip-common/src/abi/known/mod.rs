@@ -50,6 +50,8 @@ pub enum Course<'a> {
     Encap(&'a TunnelEntry, &'a Outer, &'a Hop),
     /// Its packets came out of the tunnel, and go on this way.
     Decap(&'a TunnelEntry, &'a Hop),
+    /// Its packets come out of the tunnel on the CPU of this number.
+    HandOver(&'a TunnelEntry, u32),
 }
 
 /// Value of the map `FLOWS`: one flow's key and course. The first two cache lines are all that an IPv4 flow needs.
@@ -90,6 +92,8 @@ const INHERIT_TTL: u8 = 1;
 const INHERIT_DF: u8 = 2;
 /// The inner DSCP becomes the outer one.
 const DECAP_DSCP: u8 = 4;
+/// The way out is another CPU.
+const HAND_OVER: u8 = 8;
 
 /// Two words as they follow each other in memory.
 #[inline(always)]
@@ -189,7 +193,7 @@ impl KnownFlow {
         self.tunnel
     }
 
-    /// The interface that its packets leave by; 0 for the one that they came in by.
+    /// The interface that its packets leave by; 0 for the one that they came in by. The CPU where they are handed over.
     #[must_use]
     #[inline(always)]
     pub const fn way_out(&self) -> u32 {
@@ -277,6 +281,13 @@ impl KnownFlow {
     #[inline(always)]
     pub const fn ecn_mask(&self) -> u8 {
         self.ecn_mask
+    }
+
+    /// Whether another CPU decapsulates its packets.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_handed_over(&self) -> bool {
+        self.switches & HAND_OVER != 0
     }
 
     /// Whether the inner DSCP becomes the outer one.

@@ -27,6 +27,8 @@ pub enum Known {
     Foreign,
     /// Carried; it leaves by this interface, or by the one that it came in by where that is 0.
     Carried(u32),
+    /// The CPU of this number is to carry it. It is untouched and uncounted.
+    HandOver(u32),
     /// The kernel gave no room. It is untouched and uncounted: the whole paths say so.
     NoRoom,
     /// Half changed, because the kernel refused a step that it never refuses; it ends here.

@@ -32,6 +32,9 @@ pub(super) fn of_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
         && !V4::is_fragment(frame, ETHERNET)
         && V4::total_len(frame, ETHERNET) == total_len + HEADER as u32
         && V4::is_plain(frame, ETHERNET, V4::addresses_sum(frame, ETHERNET));
+    if is_accepted && known.is_handed_over() {
+        return Known::HandOver(known.way_out());
+    }
     if !is_accepted || !is_good::<I>(known, frame, INNER) {
         return Known::Unknown;
     }
@@ -51,6 +54,9 @@ pub(super) fn of_v6<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
     let is_accepted = known.accepts_v6(V6::ends(frame, ETHERNET))
         && frame.get8(ETHERNET) >> 4 == 6
         && V6::total_len(frame, ETHERNET) == total_len + HEADER as u32;
+    if is_accepted && known.is_handed_over() {
+        return Known::HandOver(known.way_out());
+    }
     if !is_accepted || !is_good::<I>(known, frame, INNER) {
         return Known::Unknown;
     }

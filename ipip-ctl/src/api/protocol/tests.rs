@@ -19,6 +19,8 @@ fn view() -> TunnelView {
         clamp_tcp_mss: true,
         keepalive: "0".into(),
         allow_fast_path: true,
+        spread: Spread::Auto,
+        spreading: false,
         disabled: false,
         comment: String::new(),
         running: true,

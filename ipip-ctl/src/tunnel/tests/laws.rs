@@ -55,6 +55,7 @@ prop_compose! {
         limit in prop_oneof![Just(EncapsulationLimit::None), any::<u8>().prop_map(EncapsulationLimit::Limit)],
         dont_fragment in prop_oneof![Just(DontFragment::No), Just(DontFragment::Inherit)],
         allowed_inner in prefixes(kind),
+        spread in prop::sample::select(vec![Spread::Auto, Spread::On, Spread::Off]),
         (decap_dscp, has_label, clamp_tcp_mss, allow_fast_path, disabled) in any::<(bool, bool, bool, bool, bool)>(),
         comment in prop::option::of("[ -~äöü]{1,40}"),
     ) -> Tunnel {
@@ -62,7 +63,7 @@ prop_compose! {
         let encapsulation_limit = if is_ipv4 { EncapsulationLimit::None } else { limit };
         Tunnel {
             name, kind, local, remote, mtu, ttl, dscp, decap_dscp, ecn, flow_label, encapsulation_limit,
-            dont_fragment, allowed_inner, clamp_tcp_mss, allow_fast_path, disabled, comment,
+            dont_fragment, allowed_inner, clamp_tcp_mss, allow_fast_path, spread, disabled, comment,
         }
     }
 }

@@ -44,7 +44,8 @@ pub(crate) fn start_tunnel(ctx: &TcContext) -> (TcFrame, TcEnv) {
 #[inline(always)]
 pub(crate) fn finish(verdict: Verdict) -> i32 {
     match verdict {
-        Verdict::Foreign | Verdict::Pass(_) => NEXT,
+        // Tier 2 hands nothing over.
+        Verdict::Foreign | Verdict::Pass(_) | Verdict::HandOver(_) => NEXT,
         // `TC_ACT_STOLEN` would say that it is no loss, but a tcx link takes it for "go on".
         Verdict::Drop(_) | Verdict::Taken => TC_ACT_SHOT,
         Verdict::Forward(hop) => match hop.way {

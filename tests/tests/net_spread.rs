@@ -1,0 +1,135 @@
+//! `spread`: all CPUs decapsulate what one receive queue brings, each its share of the flows, and every flow in order.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use aya::maps::{Map, MapData, PerCpuArray};
+use ipip_common::abi::{ABI_VERSION, Traffic, map};
+use ipip_tests::ctl::Daemon;
+use ipip_tests::netns::Netns;
+use ipip_tests::topology::Sites;
+use ipip_tests::{need, traffic, wait};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+const FLOWS: u16 = 32;
+const PACKETS: u32 = 200;
+/// An address behind the port by which the outer packets come in.
+const BACK: Ipv4Addr = Ipv4Addr::new(192, 168, 30, 2);
+
+/// Packets that each CPU decapsulated in tier 1.
+fn by_cpu(daemon: &Daemon<'_>) -> Vec<u64> {
+    let folders = std::fs::read_dir(daemon.pins()).unwrap().map(|entry| entry.unwrap().path());
+    let version = format!("v{ABI_VERSION}");
+    let file =
+        folders.map(|folder| folder.join(&version).join(map::TRAFFIC)).find(|file| file.exists()).unwrap();
+    let map = Map::PerCpuArray(MapData::from_pin(file).unwrap());
+    let traffic: PerCpuArray<_, Traffic> = map.try_into().unwrap();
+    let id = 1;
+    traffic.get(&id, 0).unwrap().iter().map(|traffic| traffic.xdp.received_packets).collect()
+}
+
+/// Sends numbered datagrams of many flows, all from one CPU as from one receive queue, in bursts; each flow must arrive
+/// complete and in order.
+fn send_flows(client: &Netns, (server, address): (&Netns, Ipv4Addr)) {
+    let receivers: Vec<UdpSocket> = (0..FLOWS)
+        .map(|_| {
+            let receiver = server.enter(|| UdpSocket::bind((address, 0))).unwrap();
+            receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            receiver
+        })
+        .collect();
+    let addresses: Vec<SocketAddr> =
+        receivers.iter().map(|receiver| receiver.local_addr().unwrap()).collect();
+    let senders: Vec<UdpSocket> =
+        (0..FLOWS).map(|_| client.enter(|| UdpSocket::bind("0.0.0.0:0")).unwrap()).collect();
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut first = CpuSet::new();
+            first.set(0).unwrap();
+            sched_setaffinity(Pid::from_raw(0), &first).unwrap();
+            for number in 0..PACKETS {
+                for (sender, address) in senders.iter().zip(&addresses) {
+                    sender.send_to(&number.to_be_bytes(), address).unwrap();
+                }
+                // Sockets take some 200 datagrams at least before they are read.
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for receiver in &receivers {
+            threads.spawn(move || {
+                let mut buffer = [0; 64];
+                for number in 0..PACKETS {
+                    let length = receiver
+                        .recv(&mut buffer)
+                        .unwrap_or_else(|error| panic!("packet {number} is missing: {error}"));
+                    assert_eq!(buffer[..length], number.to_be_bytes(), "lost, or out of order");
+                }
+            });
+        }
+    });
+}
+
+fn start<'a>(sites: &'a Sites, ctl: &std::path::Path) -> [Daemon<'a>; 2] {
+    let near = Daemon::start(ctl, &sites.host1);
+    let far = Daemon::start(ctl, &sites.host2);
+    near.run(&format!("add ipip1 --local-address {} --remote-address {}", Sites::HOST1, Sites::HOST2));
+    far.run(&format!("add ipip1 --local-address {} --remote-address {}", Sites::HOST2, Sites::HOST1));
+    sites.route_through("ipip1");
+    for daemon in [&near, &far] {
+        daemon.wait_for_tier_1(&["lan0", "wan0"]);
+        wait::until_true("the tunnel runs", Duration::from_secs(20), || {
+            daemon.tunnel("ipip1")["running"] == true
+        });
+    }
+    [near, far]
+}
+
+#[test]
+fn flows_of_a_spread_tunnel_come_out_on_all_cpus_complete_and_in_order() {
+    let Some(ctl) = need::ctl() else { return };
+    let sites = Sites::new();
+    let [_near, mut far] = start(&sites, &ctl);
+    assert_eq!(far.tunnel("ipip1")["spreading"], false, "auto, and nothing to do");
+
+    far.run("set ipip1 spread=off");
+    send_flows(&sites.client, (&sites.server, Sites::SERVER));
+    let before = by_cpu(&far);
+    assert!(before.iter().filter(|packets| **packets > 0).count() <= 1, "{before:?}");
+
+    far.run("set ipip1 spread=on");
+    assert_eq!(far.tunnel("ipip1")["spreading"], true);
+    send_flows(&sites.client, (&sites.server, Sites::SERVER));
+    let shares: Vec<u64> = by_cpu(&far).iter().zip(&before).map(|(now, before)| now - before).collect();
+    let cpus = thread::available_parallelism().unwrap().get();
+    let all = u64::from(FLOWS) * u64::from(PACKETS);
+    assert_eq!(shares.iter().sum::<u64>(), all, "tier 1 decapsulated every packet once: {shares:?}");
+    let working = shares.iter().filter(|packets| **packets > all / 32).count();
+    assert_eq!(working, cpus.min(usize::from(FLOWS) / 8), "{shares:?}");
+    traffic::tcp(&sites.client, (&sites.server, Sites::SERVER), 20 << 20);
+
+    // Another daemon, and none: the CPUs go on sharing.
+    far.kill();
+    send_flows(&sites.client, (&sites.server, Sites::SERVER));
+    far.restart();
+    send_flows(&sites.client, (&sites.server, Sites::SERVER));
+}
+
+/// A driver turns packets around that leave by the port where they came in; a CPU that they were handed over to cannot.
+#[test]
+fn spread_packets_leave_by_the_port_that_they_came_in_by() {
+    let Some(ctl) = need::ctl() else { return };
+    let sites = Sites::new();
+    let [_near, far] = start(&sites, &ctl);
+    far.run("set ipip1 spread=on");
+    sites.host1.route(&format!("{BACK}/32 dev ipip1"));
+    sites.host2.route(&format!("{BACK}/32 via 152.16.10.1"));
+    sites.router.run("ip link set lo up");
+    sites.router.address("lo", &format!("{BACK}/32"));
+    let received = far.counter("ipip1", "xdp", "received-packets");
+    send_flows(&sites.client, (&sites.router, BACK));
+    let all = u64::from(FLOWS) * u64::from(PACKETS);
+    assert_eq!(far.counter("ipip1", "xdp", "received-packets") - received, all);
+}
