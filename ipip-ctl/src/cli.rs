@@ -1,15 +1,18 @@
 //! The command line's grammar, and nothing else.
 
+mod complete;
 mod words;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::failure::EXIT_CODES;
 use crate::spec::TunnelSpec;
 use crate::when::When;
 
+pub use self::complete::complete;
 pub use self::words::translate;
 
 /// Where the daemon's socket is unless said otherwise.
@@ -48,7 +51,7 @@ pub enum Verb {
     #[command(after_help = "Properties are also read as RouterOS writes them: mtu=1472 is --mtu 1472.")]
     Add {
         /// Name of the tunnel's interface [default: the next free ipipN]
-        #[arg(value_name = "NAME", conflicts_with = "name")]
+        #[arg(value_name = "NAME", conflicts_with = "name", add = ArgValueCandidates::new(complete::properties))]
         tunnel: Option<String>,
         /// The tunnel as written.
         #[command(flatten)]
@@ -61,7 +64,7 @@ pub enum Verb {
     )]
     Set {
         /// The tunnels: names, numbers in the list, or beginnings of names
-        #[arg(required = true, value_name = "TUNNEL")]
+        #[arg(required = true, value_name = "TUNNEL", add = ArgValueCandidates::new(complete::both))]
         tunnels: Vec<String>,
         /// What to change.
         #[command(flatten)]
@@ -85,7 +88,7 @@ pub enum Verb {
     /// Show what tunnels carried and refused, by tier
     Stats {
         /// Names, numbers in the list, or beginnings of names [default: all]
-        #[arg(value_name = "TUNNEL")]
+        #[arg(value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
         tunnels: Vec<String>,
     },
     /// Make a file the configuration: change what differs, all of it or nothing
@@ -127,6 +130,15 @@ pub enum Verb {
     /// Tell what happens to tunnels and ports, as it happens
     #[command(after_help = EVENTS)]
     Events(EventsArgs),
+    /// End the daemon, and wait until it has ended; tunnels go on without it, for the next one
+    Stop {
+        /// Take tunnels, programs and maps out of the kernel too, also where no daemon runs
+        #[arg(long)]
+        purge: bool,
+        /// With --purge, where no daemon runs: directory in the BPF file system for maps and links
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_DIR)]
+        pin_dir: PathBuf,
+    },
 }
 
 /// When to use colours.
@@ -145,7 +157,7 @@ pub enum Color {
 #[derive(Clone, Debug, Args)]
 pub struct Selected {
     /// Names, numbers in the list, or beginnings of names; commas may join them
-    #[arg(required = true, value_name = "TUNNEL")]
+    #[arg(required = true, value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
     pub tunnels: Vec<String>,
 }
 

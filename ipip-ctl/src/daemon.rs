@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
 use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::api::protocol::Request;
 use crate::api::server::{self, Call};
 use crate::config::{Config, ConfigFile};
 use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
@@ -50,15 +53,21 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .parse_default_env()
         .try_init()
         .ok();
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Failure::new(FailureKind::NoPermission, "daemon: only root can load BPF programs")
-            .with_hint("run it as root"));
+    must_be_root("daemon")?;
+    runtime()?.block_on(serve(options))
+}
+
+fn must_be_root(verb: &str) -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::io("starting", &error))?;
-    runtime.block_on(serve(options))
+    let message = format!("{verb}: only root can load BPF programs");
+    Err(Failure::new(FailureKind::NoPermission, message).with_hint("run it as root"))
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| Failure::io("starting", &error))
 }
 
 async fn serve(options: Options) -> Result<(), Failure> {
@@ -83,17 +92,24 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     engine.start().await?;
 
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
-    tokio::spawn(server::serve(listener, calls, events));
+    let server = tokio::spawn(server::serve(listener, calls, events));
     let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
     let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
     let mut hang_up = stop(SignalKind::hangup())?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     log::info!("serving {}", options.socket.display());
+    tell(NotifyState::Ready);
+    let is_stop = |request: &Request| matches!(request, Request::Stop { .. });
     loop {
         tokio::select! {
-            Some(call) = requests.recv() => {
-                let _ = call.answer.send(engine.answer(call.request).await);
+            Some(Call { request, answer }) = requests.recv() => {
+                let ends = is_stop(&request);
+                let _ = answer.send(engine.answer(request).await);
+                if ends {
+                    log::info!("stopping, as a client asks for");
+                    break;
+                }
             }
             Some(()) = changes.recv() => report(engine.reconcile().await),
             _ = look_around.tick() => report(engine.reconcile().await),
@@ -103,20 +119,55 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
             }
             _ = terminate.recv() => {
                 log::info!("stopping; tunnels go on without the daemon");
-                return Ok(());
+                break;
             }
             _ = interrupt.recv() => {
                 log::info!("stopping, and removing the tunnels");
                 engine.purge().await;
-                return Ok(());
+                break;
             }
         }
     }
+    tell(NotifyState::Stopping);
+    // A client that waits has its answer before the process is gone.
+    drop(requests);
+    let _ = server.await;
+    Ok(())
+}
+
+/// Takes out of the kernel what a daemon that is gone has left in this network namespace.
+///
+/// # Errors
+///
+/// There is a daemon, or the kernel refuses.
+pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
+    must_be_root("stop --purge")?;
+    check_bpffs(pin_dir)?;
+    if !Pins::is_used(pin_dir)? {
+        return Ok(());
+    }
+    runtime()?.block_on(async {
+        let kernel = Kernel::load(Pins::open(pin_dir)?)?;
+        let (netlink, _) = Netlink::connect()?;
+        let nothing = ConfigFile::new(PathBuf::new());
+        let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
+        let mut engine = Engine::new(nothing, no_ports, kernel, netlink, Events::default());
+        engine.start().await?;
+        engine.purge().await;
+        Ok(())
+    })
 }
 
 fn report(result: Result<(), Failure>) {
     if let Err(failure) = result {
         log::error!("{failure}");
+    }
+}
+
+/// Tells systemd, where that started this process.
+fn tell(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("telling systemd: {error}");
     }
 }
 

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    ipip_ctl::cli::complete();
     ipip_ctl::cmd::main(std::env::args_os().collect())
 }

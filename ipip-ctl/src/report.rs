@@ -164,6 +164,20 @@ impl Report {
         self.put(|| events::text(told, screen), || json!(told))
     }
 
+    /// Reports that there is no daemon any more.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn stopped(self, purged: bool) -> Result<(), Failure> {
+        let text = if purged {
+            "stopped, and removed the tunnels\n"
+        } else {
+            "stopped; tunnels go on without the daemon\n"
+        };
+        self.write(|| text.to_owned(), || json!({ "stopped": true, "purged": purged }))
+    }
+
     /// Tells what went wrong.
     pub fn failure(self, failure: &Failure) {
         let line = if self.json {

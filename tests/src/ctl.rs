@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -113,6 +113,11 @@ impl<'a> Daemon<'a> {
         let status = self.running().stop();
         let log = self.log();
         assert!(status.success(), "the daemon ended badly ({status}):\n{log}");
+    }
+
+    /// Waits until it has ended by itself; panics when that takes longer than `limit`.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        self.running().wait(limit)
     }
 
     /// What it logged.

@@ -16,6 +16,7 @@ pub mod bytes;
 pub mod case;
 pub mod cases;
 pub mod ctl;
+pub mod debian;
 pub mod flows;
 pub mod foreign;
 pub mod fuzz;

@@ -53,6 +53,22 @@ pub fn ctl() -> Option<PathBuf> {
     path
 }
 
+/// The root of a Debian, and two packages, of an older version and a newer one, as `cargo xtask test package` makes them;
+/// for root only.
+#[must_use]
+pub fn packages() -> Option<[PathBuf; 3]> {
+    if !root() {
+        return None;
+    }
+    let paths = ["IPIP_DEBIAN", "IPIP_PACKAGE_OLD", "IPIP_PACKAGE"]
+        .map(|name| std::env::var_os(name).map(PathBuf::from));
+    if let [Some(base), Some(old), Some(new)] = paths {
+        return Some([base, old, new]);
+    }
+    skip("there is no package: `cargo xtask test package` makes one");
+    None
+}
+
 /// Whether a program can be started.
 #[must_use]
 pub fn program(name: &str) -> bool {

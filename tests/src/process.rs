@@ -52,6 +52,13 @@ impl Running {
         self.child.wait().unwrap_or_else(|error| panic!("waiting for {}: {error}", self.name));
     }
 
+    /// Kills it, unless it has already ended.
+    pub fn end(&mut self) {
+        // Both fail only when it has.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
@@ -89,8 +96,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has already ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }

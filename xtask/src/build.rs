@@ -16,6 +16,8 @@ pub(crate) struct Built {
     pub(crate) object: PathBuf,
     /// The daemon and command line.
     pub(crate) ctl: PathBuf,
+    /// It was built for speed.
+    pub(crate) is_release: bool,
 }
 
 /// Returns where the linked object lies once it is built.
@@ -27,7 +29,7 @@ pub(crate) fn object_path() -> PathBuf {
 pub(crate) fn all(release: bool, trace: bool) -> Result<Built> {
     let object = object_with(trace)?;
     let ctl = ctl(release)?;
-    Ok(Built { object, ctl })
+    Ok(Built { object, ctl, is_release: release })
 }
 
 /// Builds the programs; the file keeps its age when nothing in it changed, so that nothing after it is built again.

@@ -183,7 +183,7 @@ impl Apt {
 }
 
 /// Returns the mirror this machine's apt uses for Debian.
-fn mirror() -> Result<String> {
+pub(crate) fn mirror() -> Result<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     let parts = Path::new("/etc/apt/sources.list.d").read_dir();
     files.extend(parts.into_iter().flatten().flatten().map(|file| file.path()));

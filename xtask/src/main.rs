@@ -8,6 +8,8 @@ mod apt;
 mod bench;
 mod build;
 mod conformance;
+mod debian;
+mod dist;
 mod docs;
 mod kernel;
 mod licences;
@@ -21,6 +23,7 @@ mod setup;
 mod sh;
 mod tally;
 mod test;
+mod tool;
 mod vm;
 
 use std::process::ExitCode;
@@ -54,6 +57,8 @@ enum Command {
     Test(test::Args),
     /// Measures what a packet costs, beside floors and peers in the same run (about ten minutes)
     Bench(bench::Args),
+    /// Makes a Debian package of the daemon
+    Dist(dist::Args),
     /// Checks format, lints, docs, licences, spelling, and the shape of the eBPF object
     Lint,
     /// Writes the documents that are made from the code
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Lint => lint::run(),
         Command::Docs(args) => docs::run(&args),
     };

@@ -13,14 +13,17 @@ use clap::ValueEnum;
 
 use crate::build::{self, OBJECT_VARIABLE};
 use crate::tally::Tally;
-use crate::{apt, run, sh, vm};
+use crate::{apt, debian, dist, run, sh, vm};
 
 /// What tests of the network start beside our own programs.
 const PROGRAMS: [&str; 7] =
     ["iproute2", "tcpdump", "ethtool", "iputils-ping", "iperf3", "tshark", "python3-scapy"];
 
+/// A version that every other is newer than.
+const OLD_VERSION: &str = "0.0.1";
+
 /// How the test files' names begin that need more than a compiler.
-const ROOTED: [&str; 5] = ["load", "prog", "net_", "ctl_", "vm_"];
+const ROOTED: [&str; 6] = ["load", "prog", "net_", "ctl_", "package", "vm_"];
 
 /// A group of tests with the same needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,6 +38,8 @@ pub(crate) enum Tier {
     Net,
     /// The command line and the daemon (root)
     Ctl,
+    /// The Debian package in a Debian with systemd (root)
+    Package,
     /// Loading and a tunnel on Debian's kernels 6.1 and 6.12, emulated
     Vm,
 }
@@ -102,6 +107,18 @@ impl Tier {
                 rooted(name, &named("net_")?, filters, &["--test-threads=1"])
             }
             Self::Ctl => rooted(name, &named("ctl_")?, filters, &["--test-threads=1"]),
+            Self::Package => {
+                let built = build::all(false, false)?;
+                let mut variables = environment(&built, name);
+                let base = debian::base()?;
+                let old = dist::package(&built, Some(OLD_VERSION))?;
+                let new = dist::package(&built, None)?;
+                for (name, path) in [("IPIP_DEBIAN", base), ("IPIP_PACKAGE_OLD", old), ("IPIP_PACKAGE", new)]
+                {
+                    variables.push((name.to_owned(), path.display().to_string()));
+                }
+                with_root(name, &["package"], &variables, filters, &[])
+            }
             Self::Vm => {
                 let built = build::all(false, false)?;
                 let mut names: Vec<String> = ["load", "net_smoke", "net_kinds"].map(str::to_owned).into();
@@ -154,9 +171,19 @@ fn rooted<N: AsRef<str>>(tier: &str, names: &[N], filters: &[String], options: &
     let built = build::all(false, false)?;
     apt::ensure(&PROGRAMS, "testing")?;
     run::mount_bpffs()?;
+    with_root(tier, names, &environment(&built, tier), filters, options)
+}
+
+fn with_root<N: AsRef<str>>(
+    tier: &str,
+    names: &[N],
+    variables: &[(String, String)],
+    filters: &[String],
+    options: &[&str],
+) -> Result<Tally> {
     let mut tally = Tally::default();
     for binary in programs(names)? {
-        let mut command = sh::as_root(&binary.path, &environment(&built, tier));
+        let mut command = sh::as_root(&binary.path, variables);
         command.args(options).args(filters).current_dir(&binary.folder);
         tally += count(&mut command, &binary.name, tier)?;
     }

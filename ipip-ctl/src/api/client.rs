@@ -1,9 +1,14 @@
 //! The command line's side of the socket.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use nix::sys::socket::sockopt::PeerCredentials;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::protocol::{Reply, Request, read_reply, write_request};
 use crate::events::Told;
@@ -77,6 +82,35 @@ fn ask(path: &Path, request: &Request) -> Result<(Reply, BufReader<UnixStream>),
         return Err(Failure::new(FailureKind::Failed, message).with_hint("its log says why"));
     }
     Ok((read_reply(&answer)?, input))
+}
+
+/// Asks the daemon at this socket to end, and waits until its process has.
+///
+/// # Errors
+///
+/// As of [`call`]; or the daemon does not end.
+pub fn stop(path: &Path, purge: bool) -> Result<Reply, Failure> {
+    let daemon = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
+    let process = process(&daemon);
+    let reply = call(path, &Request::Stop { purge })?;
+    let failed = |error: &io::Error| Failure::io("waiting until the daemon has ended", error);
+    let Some(process) = process.map_err(|error| failed(&error))? else { return Ok(reply) };
+    let limit = Timespec::try_from(PATIENCE).map_err(|error| failed(&io::Error::other(error)))?;
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))
+        .map_err(|error| failed(&error.into()))?;
+    if ended == 0 {
+        return Err(failed(&io::ErrorKind::TimedOut.into()).with_hint("its log says what it does"));
+    }
+    Ok(reply)
+}
+
+/// A handle on the process at the other end; none where it is in another PID namespace.
+fn process(daemon: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let peer = nix::sys::socket::getsockopt(daemon, PeerCredentials)?;
+    match Pid::from_raw(peer.pid()) {
+        Some(pid) => Ok(Some(pidfd_open(pid, PidfdFlags::empty())?)),
+        None => Ok(None),
+    }
 }
 
 fn exchange(input: &mut BufReader<UnixStream>, line: &[u8]) -> io::Result<Vec<u8>> {

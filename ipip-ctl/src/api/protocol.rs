@@ -75,6 +75,11 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
     },
+    /// End the daemon.
+    Stop {
+        /// Take everything out of the kernel first; otherwise tunnels go on without a daemon.
+        purge: bool,
+    },
 }
 
 /// What the daemon answers.
@@ -112,6 +117,8 @@ pub enum Reply {
     },
     /// Something happened.
     Event(Told),
+    /// The daemon ends now.
+    Stopped,
 }
 
 /// A tunnel and how it does.

@@ -22,7 +22,8 @@ pub use super::bind::bind;
 /// The longest request, in bytes: a configuration file of more tunnels than there can be.
 pub const LINE_MAX: usize = 8 * 1024 * 1024;
 /// How many clients are served at once.
-pub const CLIENTS_MAX: usize = 64;
+pub const CLIENTS_MAX: usize = CLIENTS as usize;
+const CLIENTS: u32 = 64;
 /// How many of them may be subscribers to events, who stay.
 pub const SUBSCRIBERS_MAX: usize = 32;
 /// How long a client may take for a request, and for reading its answer.
@@ -48,7 +49,7 @@ struct Desk {
     patience: Duration,
 }
 
-/// Serves clients until nobody takes their calls any more.
+/// Serves clients until nobody takes their calls any more, and the answers to the last ones are sent.
 pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, events: Events) {
     serve_patiently(listener, calls, events, PATIENCE).await;
 }
@@ -64,7 +65,7 @@ async fn serve_patiently(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = desk.calls.closed() => return,
+            () = desk.calls.closed() => break,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -85,6 +86,8 @@ async fn serve_patiently(
             Err(_) => turn_away(stream),
         }
     }
+    // The last answers go out.
+    let _ = timeout(patience, places.acquire_many(CLIENTS)).await;
 }
 
 /// Answers one client's requests one after the other, until it leaves or breaks the rules.
@@ -94,12 +97,19 @@ async fn converse(stream: UnixStream, desk: &Desk) {
     let mut input = BufReader::new(input);
     let mut open = true;
     while open {
-        let answer = match timeout(patience, read_line(&mut input)).await {
+        let line = tokio::select! {
+            line = timeout(patience, read_line(&mut input)) => line,
+            () = desk.calls.closed() => return,
+        };
+        let answer = match line {
             Ok(Ok(Line::End)) => return,
             Ok(Ok(Line::Whole(line))) => match read_request(&line) {
                 Ok(Request::Events { after }) => match desk.subscribe(after) {
                     Ok((subscription, _place)) => {
-                        return feed(subscription, &mut input, &mut output, patience).await;
+                        return tokio::select! {
+                            () = feed(subscription, &mut input, &mut output, patience) => {}
+                            () = desk.calls.closed() => {}
+                        };
                     }
                     Err(failure) => Err(failure),
                 },

@@ -8,6 +8,7 @@ mod file;
 mod import;
 mod print;
 mod status;
+mod stop;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
         Verb::Stats { tunnels } => print::stats(&tunnels, socket, report),
         Verb::Status => status::run(socket, report),
         Verb::Events(arguments) => events::run(&arguments, socket, report),
+        Verb::Stop { purge, pin_dir } => stop::run(purge, &pin_dir, socket, report),
     }
 }
 

@@ -28,7 +28,7 @@ impl Pins {
     ///
     /// `top` is not in a BPF file system, or another daemon has the directory.
     pub fn open(top: &Path) -> Result<Self, Failure> {
-        let namespace = top.join(format!("netns-{}", namespace_cookie()?));
+        let namespace = namespace(top)?;
         let directory = namespace.join(format!("v{ABI_VERSION}"));
         let failed = |error: &io::Error| Failure::io(format!("making {}", directory.display()), error);
         let is_new = !directory.exists();
@@ -43,6 +43,15 @@ impl Pins {
             .with_hint("stop that one first, or give another --pin-dir")),
             Err(TryLockError::Error(error)) => Err(failed(&error)),
         }
+    }
+
+    /// Whether a daemon has left anything for this network namespace below `top`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell the namespace's cookie.
+    pub fn is_used(top: &Path) -> Result<bool, Failure> {
+        Ok(namespace(top)?.exists())
     }
 
     /// Where a map is pinned.
@@ -122,6 +131,11 @@ pub fn check_bpffs(top: &Path) -> Result<(), Failure> {
         "mount one with `{mount}` (`ip netns exec` hides /sys/fs/bpf: use nsenter --net), or give --pin-dir \
              inside of one"
     )))
+}
+
+/// The directory of this network namespace.
+fn namespace(top: &Path) -> Result<PathBuf, Failure> {
+    Ok(top.join(format!("netns-{}", namespace_cookie()?)))
 }
 
 /// The kernel's name of this network namespace, never used twice before the next boot.

@@ -37,6 +37,12 @@ impl Engine {
             Request::Remove { tunnels } => self.remove(&tunnels).await,
             Request::Apply { text, origin, dry_run } => self.apply(text, Path::new(&origin), dry_run).await,
             Request::Reload => self.reload().await,
+            Request::Stop { purge } => {
+                if purge {
+                    self.purge().await;
+                }
+                return Ok(Reply::Stopped);
+            }
             Request::Events { .. } => {
                 let message = "events: they are told where the request came in";
                 return Err(Failure::new(FailureKind::Unsupported, message));

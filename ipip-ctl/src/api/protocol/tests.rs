@@ -38,6 +38,7 @@ fn requests_survive_the_socket() {
         Request::Remove { tunnels: vec!["ipip1".into()] },
         Request::Print,
         Request::Status,
+        Request::Stop { purge: true },
     ] {
         let line = write_request(&request).unwrap();
         assert!(line.starts_with(r#"{"protocol":1,"#) && line.find('\n') == Some(line.len() - 1));
@@ -53,6 +54,7 @@ fn answers_survive_the_socket() {
         Reply::Added { name: "ipip1".into() },
         Reply::Changed { changes: vec![Change::restored("ipip1")] },
         Reply::Tunnels { tunnels: vec![view()] },
+        Reply::Stopped,
         Reply::Status(DaemonStatus {
             version: "0.1.0".into(),
             tunnels: 1,
