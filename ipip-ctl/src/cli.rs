@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::failure::EXIT_CODES;
+use crate::metrics::Address;
 use crate::spec::TunnelSpec;
 use crate::when::When;
 
@@ -239,6 +240,9 @@ pub struct DaemonArgs {
     /// Directory in the BPF file system for maps and links
     #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_DIR)]
     pub pin_dir: PathBuf,
+    /// Where to serve metrics for Prometheus: a port of a loopback address, or the path of a socket
+    #[arg(long, value_name = "127.0.0.1:9713|unix:PATH")]
+    pub metrics: Option<Address>,
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::failure::{Failure, FailureKind};
+use crate::metrics::{self, Address};
 use crate::netlink::Netlink;
 
 /// How long requests and changes may queue up before senders wait.
@@ -37,6 +38,8 @@ pub struct Options {
     pub pin_dir: PathBuf,
     /// The socket that it serves.
     pub socket: PathBuf,
+    /// Where it serves metrics; nothing is where the configuration file says.
+    pub metrics: Option<Address>,
 }
 
 /// Runs until it is told to stop. SIGTERM leaves tunnels, programs and traffic as they are, for the next daemon;
@@ -83,6 +86,10 @@ async fn serve(options: Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options, config: Config, listener: UnixListener) -> Result<(), Failure> {
+    let metrics = match options.metrics.clone().or_else(|| config.metrics.clone()) {
+        Some(address) => Some(metrics::Server::bind(address).await?),
+        None => None,
+    };
     let pins = Pins::open(&options.pin_dir)?;
     let (netlink, mut changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
@@ -92,6 +99,9 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     engine.start().await?;
 
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(calls.clone()));
+    }
     let server = tokio::spawn(server::serve(listener, calls, events));
     let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
     let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod icmp;
 pub mod import;
 pub mod lower;
+pub mod metrics;
 pub mod netlink;
 pub mod report;
 pub mod select;

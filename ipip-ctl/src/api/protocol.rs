@@ -230,6 +230,36 @@ pub struct DaemonStatus {
     pub invalid: u64,
     /// The interfaces that it is attached to.
     pub ports: Vec<PortView>,
+    /// How often and how long the programs ran; empty while the kernel does not measure it.
+    #[serde(default)]
+    pub programs: Vec<ProgramView>,
+    /// How full the maps are.
+    #[serde(default)]
+    pub maps: Vec<MapView>,
+}
+
+/// How often and how long a program ran since this daemon loaded it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProgramView {
+    /// The program's name.
+    pub name: String,
+    /// How often.
+    pub run_count: u64,
+    /// How long in all, in nanoseconds.
+    pub run_time_ns: u64,
+}
+
+/// How full a map is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MapView {
+    /// The map's name.
+    pub name: String,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many it has room for.
+    pub entries_max: u64,
 }
 
 /// An interface that the daemon is attached to.

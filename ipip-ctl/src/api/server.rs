@@ -177,7 +177,12 @@ async fn read_line(input: &mut BufReader<OwnedReadHalf>) -> io::Result<Line> {
     })
 }
 
-async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Result<Reply, Failure> {
+/// Hands a request to the daemon, and waits for its answer.
+///
+/// # Errors
+///
+/// The daemon's own failure, or it is stopping.
+pub async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Result<Reply, Failure> {
     let stopping =
         || Failure::new(FailureKind::Failed, "the daemon is stopping").with_hint("try again when it runs");
     let (answer, answered) = oneshot::channel();

@@ -16,19 +16,22 @@ use toml_edit::{ArrayOfTables, Document, Item, Table, Value};
 
 use super::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
+use crate::metrics::Address;
 use crate::spec::TunnelSpec;
 use crate::table::{TunnelTable, free_name};
 use crate::tunnel::{NAME_MAX, Tunnel};
 
 /// The keys of the list of tunnels; the first is the one to write.
 pub(super) const TUNNEL_KEYS: [&str; 2] = ["tunnel", "tunnels"];
-const TOP_KEYS: [&str; 3] = ["interfaces", TUNNEL_KEYS[0], TUNNEL_KEYS[1]];
+const TOP_KEYS: [&str; 4] = ["interfaces", "metrics", TUNNEL_KEYS[0], TUNNEL_KEYS[1]];
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The interfaces to attach to; `None` is every Ethernet interface that is up.
     pub interfaces: Option<Vec<String>>,
+    /// Where the daemon serves metrics; `None` is nowhere.
+    pub metrics: Option<Address>,
     /// The tunnels in their order.
     pub tunnels: TunnelTable,
 }
@@ -51,7 +54,8 @@ impl Config {
         }
         let interfaces =
             document.as_table().get(TOP_KEYS[0]).map(|item| interfaces(item, &source)).transpose()?;
-        let mut config = Self { interfaces, tunnels: TunnelTable::default() };
+        let metrics = document.as_table().get(TOP_KEYS[1]).map(|item| metrics(item, &source)).transpose()?;
+        let mut config = Self { interfaces, metrics, tunnels: TunnelTable::default() };
         let Some(tables) = tunnel_tables(document.as_table(), &source)? else { return Ok(config) };
         for (table, name) in tables.iter().zip(names(tables)) {
             config.insert(table, name, &source)?;
@@ -140,6 +144,14 @@ fn interfaces(item: &Item, source: &Source<'_>) -> Result<Vec<String>, Failure> 
     names.ok_or_else(|| {
         let failure = usage("interfaces: not a list of names of interfaces");
         source.at(item.span(), failure.with_hint("write interfaces = [\"eth0\"], or leave it out"))
+    })
+}
+
+fn metrics(item: &Item, source: &Source<'_>) -> Result<Address, Failure> {
+    let text = item.as_str().ok_or_else(|| "not a text".to_owned());
+    text.and_then(str::parse).map_err(|why| {
+        let failure = usage(format!("metrics: {why}"));
+        source.at(item.span(), failure.with_hint("write metrics = \"127.0.0.1:9713\", or leave it out"))
     })
 }
 

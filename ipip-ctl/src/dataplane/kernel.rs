@@ -12,7 +12,7 @@ use nix::libc;
 use super::generation::Generation;
 use super::lists::Prefixes;
 use super::sharing::Sharing;
-use super::{Counters, Pins, failed};
+use super::{Pins, failed};
 use crate::failure::{Failure, FailureKind};
 
 /// The programs, embedded when `ipip-ctl` was built.
@@ -43,10 +43,10 @@ pub struct Kernel {
     pub(super) programs: Ebpf,
     pub(super) pins: Pins,
     tunnels: Array<MapData, TunnelEntry>,
-    peers: HashMap<MapData, PeerKey, u32>,
+    pub(super) peers: HashMap<MapData, PeerKey, u32>,
     ports: HashMap<MapData, u32, Port>,
     pub(super) traffic: PerCpuArray<MapData, Traffic>,
-    refusals: PerCpuHashMap<MapData, u32, u64>,
+    pub(super) refusals: PerCpuHashMap<MapData, u32, u64>,
     pub(super) generation: Generation,
     pub(super) sharing: Sharing,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
@@ -206,23 +206,18 @@ impl Kernel {
         self.ports.iter().filter_map(Result::ok).collect()
     }
 
-    /// What a tunnel carried and refused, over all CPUs.
+    /// What a tunnel carried, over all CPUs.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
-    pub fn counters(&self, id: u32) -> Result<Counters, Failure> {
-        let mut counters = Counters::default();
+    pub fn traffic(&self, id: u32) -> Result<Traffic, Failure> {
+        let mut sum = Traffic::default();
         let per_cpu = self.traffic.get(&id, 0).map_err(|error| failed("reading map TRAFFIC", &error))?;
         for traffic in per_cpu.iter() {
-            counters.traffic.add(traffic);
+            sum.add(traffic);
         }
-        for tier in Tier::ALL {
-            for reason in Reason::ALL {
-                counters.refuse(tier, reason, self.refused(id, tier, reason)?);
-            }
-        }
-        Ok(counters)
+        Ok(sum)
     }
 
     /// How many of a tunnel's packets a tier refused for this reason, over all CPUs.

@@ -23,6 +23,11 @@ impl Prefixes {
         }
         prefixes
     }
+
+    /// How many there are, of all tunnels.
+    pub(super) fn count(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
 }
 
 impl Kernel {

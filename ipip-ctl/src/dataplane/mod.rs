@@ -2,6 +2,7 @@
 
 mod attach;
 mod counters;
+mod figures;
 mod generation;
 mod kernel;
 mod lists;
@@ -12,6 +13,7 @@ mod trace;
 
 pub use self::attach::{Direction, NoXdp};
 pub use self::counters::{Counters, RefusedPackets};
+pub use self::figures::{MapFill, ProgramRuns};
 pub use self::kernel::{Kernel, check_kernel};
 pub use self::pins::{Pins, check_bpffs};
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Engine;
 use super::ports::PortState;
 use super::tunnels::Running;
+use super::views;
 use crate::api::change::Change;
 use crate::api::protocol::{DaemonStatus, Reply, Request};
 use crate::config::Config;
@@ -160,6 +161,9 @@ impl Engine {
     async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Vec<Change>, Failure> {
         let names: Vec<String> = config.tunnels.iter().map(|tunnel| tunnel.name.clone()).collect();
         let changes = self.commit(config.tunnels, text, &names).await?;
+        if self.metrics != config.metrics {
+            log::warn!("metrics: another address takes effect when the daemon starts again");
+        }
         if self.interfaces != config.interfaces {
             self.interfaces = config.interfaces;
             self.reconcile().await?;
@@ -187,6 +191,8 @@ impl Engine {
             disabled: count(&|tunnel, _| tunnel.disabled),
             invalid: count(&|tunnel, runs| !runs && !tunnel.disabled),
             ports: self.ports.values().map(PortState::view).collect(),
+            programs: self.kernel.runs().iter().map(views::program).collect(),
+            maps: self.kernel.fills().iter().map(views::map).collect(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
 use crate::failure::Failure;
+use crate::metrics::Address;
 use crate::netlink::{Link, Netlink};
 use crate::table::TunnelTable;
 
@@ -36,6 +37,8 @@ use crate::table::TunnelTable;
 pub struct Engine {
     file: ConfigFile,
     interfaces: Option<Vec<String>>,
+    /// Where the file had metrics served when the daemon began.
+    metrics: Option<Address>,
     table: TunnelTable,
     kernel: Kernel,
     netlink: Netlink,
@@ -57,6 +60,7 @@ impl Engine {
         Self {
             file,
             interfaces: config.interfaces,
+            metrics: config.metrics,
             table: config.tunnels,
             labels: kernel.labels(),
             kernel,

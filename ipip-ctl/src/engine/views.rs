@@ -1,28 +1,35 @@
 //! What clients see of the tunnels.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use ipip_common::abi::{Reason, Tier};
 
 use super::Engine;
 use super::tunnels::Installed;
-use crate::api::protocol::{Refused, TierTraffic, Traffic, TunnelView};
-use crate::dataplane::Counters;
+use crate::api::protocol::{MapView, ProgramView, Refused, TierTraffic, Traffic, TunnelView};
+use crate::dataplane::{Counters, MapFill, ProgramRuns, RefusedPackets};
 use crate::failure::Failure;
 use crate::tunnel::Tunnel;
 
 impl Engine {
     /// All tunnels in their order.
     pub(super) fn views(&self) -> Result<Vec<TunnelView>, Failure> {
-        self.table.iter().map(|tunnel| self.view(tunnel)).collect()
+        let mut refused = self.kernel.all_refused();
+        self.table.iter().map(|tunnel| self.view(tunnel, &mut refused)).collect()
     }
 
-    fn view(&self, tunnel: &Tunnel) -> Result<TunnelView, Failure> {
+    fn view(
+        &self,
+        tunnel: &Tunnel,
+        all_refused: &mut HashMap<u32, Vec<RefusedPackets>>,
+    ) -> Result<TunnelView, Failure> {
         let running = self.running.get(&tunnel.name);
         let installed = running.and_then(|running| running.installed.as_ref());
         let mut counters = Counters::default();
         if let Some(installed) = installed {
-            counters = self.kernel.counters(installed.id)?;
+            let refused = all_refused.remove(&installed.id).unwrap_or_default();
+            counters = Counters { traffic: self.kernel.traffic(installed.id)?, refused };
             counters.refuse(Tier::Daemon, Reason::NoSlowPath, installed.left_over.load(Ordering::Relaxed));
         }
         let is_over_ipv6 = tunnel.remote.is_ipv6();
@@ -60,6 +67,16 @@ impl Engine {
     }
 }
 
+pub(super) fn program(runs: &ProgramRuns) -> ProgramView {
+    let run_time_ns = u64::try_from(runs.time.as_nanos()).unwrap_or(u64::MAX);
+    ProgramView { name: runs.name.to_owned(), run_count: runs.count, run_time_ns }
+}
+
+pub(super) fn map(fill: &MapFill) -> MapView {
+    let entries = u64::try_from(fill.entries).unwrap_or(u64::MAX);
+    MapView { name: fill.name.to_owned(), entries, entries_max: u64::from(fill.most) }
+}
+
 fn share(counters: &Counters, tier: Tier) -> TierTraffic {
     let traffic = counters.traffic.tier(tier);
     TierTraffic {
@@ -70,7 +87,7 @@ fn share(counters: &Counters, tier: Tier) -> TierTraffic {
     }
 }
 
-fn refused(refused: &crate::dataplane::RefusedPackets) -> Refused {
+fn refused(refused: &RefusedPackets) -> Refused {
     Refused {
         tier: refused.tier.name().to_owned(),
         reason: refused.reason.name().to_owned(),

@@ -122,6 +122,7 @@ fn status_names_each_port_with_its_tiers() {
         disabled: 1,
         invalid: 0,
         ports: vec![port("eth0", &["xdp", "tc"], ""), port("eth1", &["tc"], "another XDP program is there")],
+        ..DaemonStatus::default()
     };
     assert_eq!(
         status_text(&status, Screen::default()),

@@ -62,6 +62,8 @@ fn answers_survive_the_socket() {
             disabled: 0,
             invalid: 0,
             ports: vec![port],
+            programs: vec![ProgramView { name: "xdp_port".into(), run_count: 1, run_time_ns: 20 }],
+            maps: vec![MapView { name: "PEERS".into(), entries: 1, entries_max: 2 }],
         }),
     ] {
         let line = write_reply(Ok(reply.clone())).unwrap();

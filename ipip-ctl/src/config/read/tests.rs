@@ -179,6 +179,8 @@ fn shapes_that_are_not_lists_of_tunnels_are_refused() {
     refused("[[tunnel]]\nremote-address = \"10.0.0.1\"\n[[tunnels]]\nremote-address = \"10.0.0.2\"\n", 3, 3);
     refused("interfaces = \"eth0\"\n", 1, 14);
     refused("interfaces = [5]\n", 1, 14);
+    refused("metrics = 9713\n", 1, 11);
+    refused("metrics = \"0.0.0.0:9713\"\n", 1, 11);
     refused("interfaces = [\"\"]\n", 1, 14);
     refused("interfaces = [\"sixteen-bytes-xx\"]\n", 1, 14);
     refused("[[tunnel]]\nmtu = 1\nmtu = 2\n", 3, 1);
