@@ -4,6 +4,7 @@ mod complete;
 mod words;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
@@ -11,7 +12,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::failure::EXIT_CODES;
 use crate::metrics::Address;
 use crate::spec::TunnelSpec;
-use crate::when::When;
+use crate::when::{When, duration};
 
 pub use self::complete::complete;
 pub use self::words::translate;
@@ -128,6 +129,9 @@ pub enum Verb {
     },
     /// Show how the daemon does, and the interfaces that it is attached to
     Status,
+    /// Show what tunnels carry a second: live on a terminal, else one table or JSON object each interval
+    #[command(after_help = MONITOR)]
+    Monitor(MonitorArgs),
     /// Tell what happens to tunnels and ports, as it happens
     #[command(after_help = EVENTS)]
     Events(EventsArgs),
@@ -170,6 +174,47 @@ pub enum Form {
     /// Only those tunnels that meet every condition
     Where,
 }
+
+/// What to watch, and how often.
+#[derive(Clone, Debug, Args)]
+pub struct MonitorArgs {
+    /// Names, numbers in the list, or beginnings of names [default: all]
+    #[arg(value_name = "TUNNEL")]
+    pub tunnels: Vec<String>,
+    /// Time between two looks: 500ms, 2s, 1m
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+    /// Print one table of the rates over one interval, and end
+    #[arg(long, conflicts_with = "count")]
+    pub once: bool,
+    /// Print so many tables, and end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds
+        .or_else(|| duration(text))
+        .filter(|time| INTERVALS.contains(time))
+        .ok_or_else(|| "not a time from 100ms to 1h, as 500ms, 2s or 1m".to_owned())
+}
+
+/// Shorter ones would show noise, and longer ones nothing.
+const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
+
+/// The keys of `monitor`, for `--help`.
+const MONITOR: &str = "\
+Keys:
+  up, down, j, k    move; enter shows one tunnel, esc all of them
+  s, r              sort by another column, reverse
+  b                 bits or packets
+  ?, q              help, quit
+
+Examples:
+  ipip-ctl monitor
+  ipip-ctl monitor berlin --once --interval 5s
+  ipip-ctl monitor --json --count 10";
 
 /// Which events.
 #[derive(Clone, Debug, Args)]

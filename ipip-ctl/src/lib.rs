@@ -14,6 +14,7 @@ pub mod icmp;
 pub mod import;
 pub mod lower;
 pub mod metrics;
+pub mod monitor;
 pub mod netlink;
 pub mod report;
 pub mod select;

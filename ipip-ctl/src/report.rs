@@ -4,12 +4,14 @@ mod changes;
 mod detail;
 mod events;
 mod list;
+mod rates;
 mod screen;
 mod stats;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,7 @@ use crate::cli::Color;
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::import::Problem;
+use crate::monitor::rates::{Rates, Sample};
 use crate::spec::TunnelSpec;
 
 /// The version of what `--json` writes; it goes up when a program that reads an older one would misread it.
@@ -176,6 +179,34 @@ impl Report {
             "stopped; tunnels go on without the daemon\n"
         };
         self.write(|| text.to_owned(), || json!({ "stopped": true, "purged": purged }))
+    }
+
+    /// Tells what tunnels carry a second: of a sample, its rates, their number from 0, and the time that they are of. `false`
+    /// if nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub fn rates(
+        self,
+        sample: &Sample,
+        rates: &[Rates],
+        (number, time): (u64, Duration),
+    ) -> Result<bool, Failure> {
+        let screen = Screen::of_output(self.color);
+        self.put(|| rates::text(sample, rates, number, screen), || rates::json(sample, rates, time))
+    }
+
+    /// Whether programs are to read it.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether standard output is to have colours.
+    #[must_use]
+    pub fn wants_colours(self) -> bool {
+        Screen::of_output(self.color).has_colours
     }
 
     /// Tells what went wrong.

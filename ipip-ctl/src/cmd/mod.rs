@@ -6,6 +6,7 @@ mod daemon;
 mod events;
 mod file;
 mod import;
+mod monitor;
 mod print;
 mod status;
 mod stop;
@@ -64,6 +65,7 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
         Verb::Print { form, conditions } => print::print(form, &conditions, socket, report),
         Verb::Stats { tunnels } => print::stats(&tunnels, socket, report),
         Verb::Status => status::run(socket, report),
+        Verb::Monitor(arguments) => monitor::run(&arguments, cli.socket, report),
         Verb::Events(arguments) => events::run(&arguments, socket, report),
         Verb::Stop { purge, pin_dir } => stop::run(purge, &pin_dir, socket, report),
     }
