@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod pcap;
 pub mod process;
 pub mod prog;
+pub mod pty;
 pub mod raw;
 pub mod routes;
 pub mod sites;

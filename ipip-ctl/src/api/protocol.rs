@@ -3,6 +3,7 @@
 //! A request is `{"protocol":1,"request":...}`, a reply `{"protocol":1,"reply":...}` or
 //! `{"protocol":1,"error":...}`. The number goes up when an older reader would misread a newer writer.
 
+use ipip_common::abi;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
@@ -210,8 +211,44 @@ pub struct Refused {
     pub tier: String,
     /// The reason's name.
     pub reason: String,
+    /// What becomes of such a packet.
+    pub action: Action,
     /// How many.
     pub packets: u64,
+}
+
+/// What becomes of a packet that a tier refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It goes on as it came, to the next tier or to the host's stack.
+    Pass,
+    /// It ends there.
+    Drop,
+    /// It is carried all the same; the number is a note.
+    Note,
+}
+
+impl Action {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Note => "note",
+        }
+    }
+}
+
+impl From<abi::Action> for Action {
+    fn from(action: abi::Action) -> Self {
+        match action {
+            abi::Action::Pass => Self::Pass,
+            abi::Action::Drop => Self::Drop,
+            abi::Action::Note => Self::Note,
+        }
+    }
 }
 
 /// How the daemon does.

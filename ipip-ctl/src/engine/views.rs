@@ -91,6 +91,7 @@ fn refused(refused: &RefusedPackets) -> Refused {
     Refused {
         tier: refused.tier.name().to_owned(),
         reason: refused.reason.name().to_owned(),
+        action: refused.reason.action().into(),
         packets: refused.packets,
     }
 }

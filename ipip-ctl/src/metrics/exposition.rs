@@ -139,11 +139,12 @@ impl Snapshot {
                     ("tunnel", tunnel.name.as_str()),
                     ("tier", refused.tier.as_str()),
                     ("reason", refused.reason.as_str()),
+                    ("action", refused.action.name()),
                 ];
                 (labels, refused.packets)
             })
         });
-        let about = "Packets that a tier did not carry, by reason (docs/reasons.md); the next tier may have";
+        let about = "Packets that a tier did not carry, by reason and what became of them (docs/reasons.md)";
         counter(encoder, ("tunnel_refused", about, Some(packets())), refused)
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Sort {
     Name,
     Sent,
     Received,
-    Refused,
+    Dropped,
 }
 
 impl Sort {
@@ -36,8 +36,8 @@ impl Sort {
             Self::Number => Self::Name,
             Self::Name => Self::Sent,
             Self::Sent => Self::Received,
-            Self::Received => Self::Refused,
-            Self::Refused => Self::Number,
+            Self::Received => Self::Dropped,
+            Self::Dropped => Self::Number,
         }
     }
 
@@ -48,7 +48,7 @@ impl Sort {
             Self::Name => "name",
             Self::Sent => "sent",
             Self::Received => "received",
-            Self::Refused => "refused",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -183,7 +183,7 @@ impl App {
                 Sort::Name => left.view.name.cmp(&right.view.name),
                 Sort::Sent => most(|row| row.rates.total().sent_bits),
                 Sort::Received => most(|row| row.rates.total().received_bits),
-                Sort::Refused => most(|row| row.rates.refused_packets()),
+                Sort::Dropped => most(|row| row.rates.dropped()),
             }
         };
         self.rows.sort_by(|left, right| by(left, right).then(left.number.cmp(&right.number)));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::api::protocol::{TierTraffic, TunnelView};
+use crate::api::protocol::{Action, Refused, TierTraffic, TunnelView};
 
 /// The tiers by their names, in the order in which a packet meets them.
 pub const TIERS: [&str; 3] = ["xdp", "tc", "daemon"];
@@ -42,6 +42,8 @@ pub struct RefusedRate {
     pub tier: String,
     /// The reason's name.
     pub reason: String,
+    /// What becomes of them.
+    pub action: Action,
     /// Packets a second.
     pub packets: f64,
 }
@@ -80,13 +82,12 @@ impl Rates {
             (before.traffic.daemon, now.traffic.daemon),
         ];
         let refused = now.refused.iter().map(|refused| {
-            let is_same = |other: &&crate::api::protocol::Refused| {
-                other.tier == refused.tier && other.reason == refused.reason
-            };
+            let is_same = |other: &&Refused| other.tier == refused.tier && other.reason == refused.reason;
             let had = before.refused.iter().find(is_same).map_or(0, |other| other.packets);
             RefusedRate {
                 tier: refused.tier.clone(),
                 reason: refused.reason.clone(),
+                action: refused.action,
                 packets: per_second(had, refused.packets, time),
             }
         });
@@ -102,10 +103,11 @@ impl Rates {
         self.tiers.iter().fold(TierRates::default(), |sum, tier| sum.plus(*tier))
     }
 
-    /// Packets that tiers refuse, for whatever reason.
+    /// Packets that end here. What one tier passes on, the next one or the host's stack has.
     #[must_use]
-    pub fn refused_packets(&self) -> f64 {
-        self.refused.iter().map(|refused| refused.packets).sum()
+    pub fn dropped(&self) -> f64 {
+        let dropped = self.refused.iter().filter(|refused| refused.action == Action::Drop);
+        dropped.map(|refused| refused.packets).sum()
     }
 
     /// The tiers' shares of the packets; nothing while there are none.
@@ -154,7 +156,6 @@ fn per_second(before: u64, now: u64, time: Duration) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::api::protocol::Refused;
     use crate::report::tests::three;
 
     /// Two samples of the three tunnels, two seconds apart; the first one carries and refuses something.
@@ -172,7 +173,18 @@ pub(crate) mod tests {
         };
         tunnels[0].1.traffic.tc =
             TierTraffic { sent_packets: 1000, sent_bytes: 1000, ..TierTraffic::default() };
-        tunnels[0].1.refused.push(Refused { tier: "xdp".into(), reason: "too-big".into(), packets: 10 });
+        tunnels[0].1.refused.push(Refused {
+            tier: "xdp".into(),
+            reason: "too-big".into(),
+            action: Action::Pass,
+            packets: 10,
+        });
+        tunnels[0].1.refused.push(Refused {
+            tier: "tc".into(),
+            reason: "loop".into(),
+            action: Action::Drop,
+            packets: 2,
+        });
         [first, Sample { at: at + Duration::from_secs(2), time, tunnels }]
     }
 
@@ -187,7 +199,8 @@ pub(crate) mod tests {
         assert_eq!((xdp.received_packets, xdp.received_bits), (500.0, 240_000.0));
         assert_eq!(rates[0].total().sent_packets, 2000.0);
         assert_eq!(rates[0].shares(), Some([0.8, 0.2, 0.0]));
-        assert_eq!(rates[0].refused_packets(), 5.0);
+        assert_eq!(rates[0].refused[0].packets, 5.0);
+        assert_eq!(rates[0].dropped(), 1.0);
         assert_eq!((rates[1].total(), rates[1].shares()), (TierRates::default(), None));
     }
 

@@ -47,12 +47,12 @@ impl Theme {
 
     /// Of what is sent.
     pub(super) const fn sent(self) -> Style {
-        self.colour(Color::LightBlue)
+        self.colour(Color::Indexed(75))
     }
 
     /// Of what is received.
     pub(super) const fn received(self) -> Style {
-        self.colour(Color::LightMagenta)
+        self.colour(Color::Indexed(176))
     }
 
     /// Of the line under the cursor.

@@ -12,8 +12,7 @@ use crate::api::protocol::TunnelView;
 use crate::monitor::rates::{Rates, Sample, TIERS, TierRates};
 use crate::monitor::units::short;
 
-const HEADER: [&str; 9] =
-    ["#", "", "NAME", "TX-PKT/S", "TX-BIT/S", "RX-PKT/S", "RX-BIT/S", "XDP", "REFUSED/S"];
+const HEADER: [&str; 9] = ["#", "", "NAME", "TX-PKT/S", "TX-BIT/S", "RX-PKT/S", "RX-BIT/S", "XDP", "DROP/S"];
 
 /// The first table has the legend, further ones the time above them.
 pub(super) fn text(sample: &Sample, rates: &[Rates], number: u64, screen: Screen) -> String {
@@ -28,7 +27,7 @@ pub(super) fn text(sample: &Sample, rates: &[Rates], number: u64, screen: Screen
         let values = [total.sent_packets, total.sent_bits, total.received_packets, total.received_bits];
         let share =
             rates.shares().map_or_else(|| "-".to_owned(), |shares| format!("{:.0}%", shares[0] * 100.0));
-        let last = [share, short(rates.refused_packets())];
+        let last = [share, short(rates.dropped())];
         table.add_row(first.into_iter().chain(values.map(short)).chain(last));
     }
     let mut lines = table.lines().map(|line| line.trim_end().to_owned());
@@ -77,7 +76,8 @@ pub(super) fn json(sample: &Sample, rates: &[Rates], time: Duration) -> Value {
         all.insert("tiers".to_owned(), Value::Object(tiers));
         let refused = rates.refused.iter().map(|refused| {
             let packets = rounded(refused.packets);
-            json!({ "tier": refused.tier, "reason": refused.reason, "packets-per-second": packets })
+            let (tier, reason, action) = (&refused.tier, &refused.reason, refused.action);
+            json!({ "tier": tier, "reason": reason, "action": action, "packets-per-second": packets })
         });
         all.insert("refused".to_owned(), refused.collect());
         Value::Object(all)
@@ -111,10 +111,10 @@ mod tests {
         let [first, second] = samples();
         let expected = "\
 Flags: X - disabled, R - running, I - invalid
- #     NAME    TX-PKT/S  TX-BIT/S  RX-PKT/S  RX-BIT/S  XDP  REFUSED/S
- 0  R  berlin     2.00k     16.8M       500      240k  80%          5
- 1  X  ipip1          0         0         0         0    -          0
- 2  I  ipip2          0         0         0         0    -          0
+ #     NAME    TX-PKT/S  TX-BIT/S  RX-PKT/S  RX-BIT/S  XDP  DROP/S
+ 0  R  berlin     2.00k     16.8M       500      240k  80%       1
+ 1  X  ipip1          0         0         0         0    -       0
+ 2  I  ipip2          0         0         0         0    -       0
        no route to 2001:db8::3
 ";
         assert_eq!(text(&second, &second.since(&first), 0, Screen::default()), expected);
@@ -136,7 +136,10 @@ Flags: X - disabled, R - running, I - invalid
         assert_eq!(tunnel["tiers"]["xdp"]["received-bits-per-second"], 240_000.0);
         assert_eq!(
             tunnel["refused"],
-            json!([{ "tier": "xdp", "reason": "too-big", "packets-per-second": 5.0 }])
+            json!([
+                { "tier": "xdp", "reason": "too-big", "action": "pass", "packets-per-second": 5.0 },
+                { "tier": "tc", "reason": "loop", "action": "drop", "packets-per-second": 1.0 },
+            ])
         );
         assert_eq!(value["tunnels"][2]["reason"], "no route to 2001:db8::3");
     }

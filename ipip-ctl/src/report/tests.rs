@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::protocol::{PortView, Refused, Traffic};
+use crate::api::protocol::{Action, PortView, Refused, Traffic};
 use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Spread, Ttl};
 
 fn view(name: &str, remote: &str) -> TunnelView {
@@ -86,7 +86,12 @@ fn empty_list_is_the_legend_and_the_header() {
 fn detail_has_every_property_the_traffic_and_the_refusals() {
     let [mut berlin, off, _] = three();
     berlin.traffic.xdp.sent_packets = 7;
-    berlin.refused.push(Refused { tier: "tc".into(), reason: "too-big".into(), packets: 2 });
+    berlin.refused.push(Refused {
+        tier: "tc".into(),
+        reason: "too-big".into(),
+        action: Action::Pass,
+        packets: 2,
+    });
     let expected = "\
 Flags: X - disabled, R - running, I - invalid
  0 R ;;; to Berlin
@@ -162,7 +167,12 @@ fn colours_show_the_state_and_cost_no_text() {
 fn stats_have_a_line_a_tier_and_one_of_refusals() {
     let [mut berlin, ..] = three();
     berlin.traffic.xdp.sent_packets = 12_345_678;
-    berlin.refused.push(Refused { tier: "tc".into(), reason: "too-big".into(), packets: 2 });
+    berlin.refused.push(Refused {
+        tier: "tc".into(),
+        reason: "too-big".into(),
+        action: Action::Pass,
+        packets: 2,
+    });
     let expected = "\
 Flags: X - disabled, R - running, I - invalid
  #     NAME    TIER    TX-PACKETS  TX-BYTES  RX-PACKETS  RX-BYTES

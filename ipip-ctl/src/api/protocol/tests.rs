@@ -26,7 +26,12 @@ fn view() -> TunnelView {
         running: true,
         reason: String::new(),
         traffic: Traffic::default(),
-        refused: vec![Refused { tier: "xdp".into(), reason: "too-big".into(), packets: 3 }],
+        refused: vec![Refused {
+            tier: "xdp".into(),
+            reason: "too-big".into(),
+            action: Action::Pass,
+            packets: 3,
+        }],
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::api::protocol::{MapView, PortView, ProgramView, Refused};
+use crate::api::protocol::{Action, MapView, PortView, ProgramView, Refused};
 use crate::report::tests::three;
 
 const DASHBOARD: &str = include_str!("../../../../contrib/grafana/ipip.json");
@@ -11,7 +11,12 @@ fn snapshot() -> Snapshot {
     let [mut berlin, off, lost] = three();
     berlin.traffic.xdp =
         TierTraffic { sent_packets: 7, sent_bytes: 700, received_packets: 3, received_bytes: 30 };
-    berlin.refused.push(Refused { tier: "tc".into(), reason: "too-big".into(), packets: 2 });
+    berlin.refused.push(Refused {
+        tier: "tc".into(),
+        reason: "too-big".into(),
+        action: Action::Pass,
+        packets: 2,
+    });
     let status = DaemonStatus {
         version: "0.1.0".into(),
         tunnels: 3,
@@ -58,7 +63,7 @@ fn every_number_has_its_line() {
         "ipip_tunnel_received_packets_total{tunnel=\"berlin\",tier=\"xdp\"} 3",
         "ipip_tunnel_received_bytes_total{tunnel=\"berlin\",tier=\"xdp\"} 30",
         "ipip_tunnel_sent_packets_total{tunnel=\"berlin\",tier=\"daemon\"} 0",
-        "ipip_tunnel_refused_packets_total{tunnel=\"berlin\",tier=\"tc\",reason=\"too-big\"} 2",
+        "ipip_tunnel_refused_packets_total{tunnel=\"berlin\",tier=\"tc\",reason=\"too-big\",action=\"pass\"} 2",
         "# EOF",
     ] {
         assert!(text.lines().any(|it| it == line), "no line `{line}` in\n{text}");

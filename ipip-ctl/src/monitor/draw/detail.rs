@@ -1,5 +1,6 @@
 //! One tunnel: its recent past as two graphs, its tiers, what is refused, and what happened to it.
 
+use ipip_common::abi::Reason;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Modifier;
@@ -11,6 +12,7 @@ use super::super::rates::{TIERS, TierRates};
 use super::super::theme::{BOLD, DIM, Theme};
 use super::super::units::short;
 use super::parts::{Way, columns, events, flag, rule, sides};
+use crate::api::protocol::Action;
 use crate::spec::Word;
 
 /// Columns of the bar of a tier's share.
@@ -22,10 +24,10 @@ const GRAPH_MIN: u16 = 3;
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: Theme, area: Rect) {
     let Some(row) = app.rows.get(app.selected()) else { return };
     let refused = u16::try_from(row.rates.refused.len()).unwrap_or(u16::MAX).max(1);
-    let graph = (area.height / 3).clamp(GRAPH_MIN, GRAPH_MAX);
+    let graph = (area.height.saturating_sub(2) / 3).clamp(GRAPH_MIN, GRAPH_MAX);
     let areas = Layout::vertical([
         Constraint::Length(3),
-        Constraint::Length(graph + 2),
+        Constraint::Length(graph + 3),
         Constraint::Length(5),
         Constraint::Length((refused + 2).min(area.height / 4)),
         Constraint::Min(0),
@@ -33,6 +35,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: Theme, area: Rect) {
     .split(area);
     let [about, graphs, tiers, refused, rest] = areas[..] else { return };
     put(frame, about, self::about(row, theme));
+    let graphs = Rect { height: graphs.height.saturating_sub(1), ..graphs };
     let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)])
         .horizontal_margin(1)
         .split(graphs);
@@ -151,12 +154,24 @@ fn refused(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
     let mut rows: Vec<_> = row.rates.refused.iter().zip(&row.view.refused).collect();
     rows.sort_by(|(left, _), (right, _)| right.packets.total_cmp(&left.packets));
     for (rate, total) in rows {
-        let style = if rate.packets > 0.0 { theme.tier(1) } else { DIM };
+        let (then, style) = match rate.action {
+            Action::Drop => ("dropped", theme.bad()),
+            Action::Pass => ("passed on", DIM),
+            Action::Note => ("carried", DIM),
+        };
+        let style = if rate.packets > 0.0 { style } else { DIM };
         lines.push(Line::from(vec![
-            Span::raw(format!(" {:<8}{:<24}", rate.tier, rate.reason)),
-            Span::styled(format!("{:>10}/s", short(rate.packets)), style),
-            Span::styled(format!("{:>16} in all", total.packets), DIM),
+            Span::raw(format!(" {:<8}{:<18}", rate.tier, rate.reason)),
+            Span::raw(format!("{:>9}/s", short(rate.packets))),
+            Span::raw(format!("{:>12} ", total.packets)),
+            Span::styled(format!(" {then:<10}"), style),
+            Span::styled(format!(" {}", meaning(&rate.reason)), DIM),
         ]));
     }
     lines
+}
+
+/// What is true of a packet that is refused for this reason; nothing for one that this version does not know.
+fn meaning(name: &str) -> &'static str {
+    Reason::ALL.into_iter().find(|reason| reason.name() == name).map_or("", Reason::meaning)
 }

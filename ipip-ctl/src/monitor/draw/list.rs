@@ -17,7 +17,7 @@ use super::parts::{RATE, Way, events, flag, rule, shares};
 const WIDE: usize = 120;
 /// Columns of the bar of shares, and of all beside it.
 const SHARES: usize = 8;
-const REFUSED: usize = 9;
+const DROPPED: usize = 9;
 /// A graph is no wider than this, and no narrower.
 const GRAPH_MAX: usize = 40;
 const GRAPH_MIN: usize = 4;
@@ -40,7 +40,7 @@ impl Columns {
             (width >= WIDE).then(|| longest(|row| row.view.remote_address.len(), "REMOTE-ADDRESS".len()));
         // Flag, gaps, two rates, bar with percentage, refused.
         let fixed =
-            3 + name + 2 * (2 + RATE + 1) + 2 + SHARES + 5 + REFUSED + remote.map_or(0, |it| 2 + it + 2 + 5);
+            3 + name + 2 * (2 + RATE + 1) + 2 + SHARES + 5 + DROPPED + remote.map_or(0, |it| 2 + it + 2 + 5);
         let graph = (width.saturating_sub(fixed + 1) / 2).clamp(GRAPH_MIN, GRAPH_MAX);
         Self { name, graph, remote }
     }
@@ -104,8 +104,8 @@ fn heading(app: &App, columns: Columns) -> Line<'static> {
     for (sort, word) in [(Sort::Sent, "SENT"), (Sort::Received, "RECEIVED")] {
         let _ = write!(text, "  {:>RATE$} {:graph$}", mark(sort, word), "", graph = columns.graph);
     }
-    let refused = mark(Sort::Refused, "REFUSED");
-    let _ = write!(text, "  {:<SHARES$}{:>5}{refused:>REFUSED$}", "TIERS", "XDP");
+    let dropped = mark(Sort::Dropped, "DROPPED");
+    let _ = write!(text, "  {:<SHARES$}{:>5}{dropped:>DROPPED$}", "TIERS", "XDP");
     Line::styled(text, BOLD)
 }
 
@@ -132,7 +132,7 @@ fn line(app: &App, row: &Row, columns: Columns, theme: Theme) -> Line<'static> {
         spans.push(rate(app, way, row.rates.total()));
         spans.push(Span::styled(format!(" {}", spark(history, most, columns.graph)), way.style(theme)));
     }
-    spans.extend(tiers_and_refused(&row.rates, theme));
+    spans.extend(tiers_and_dropped(&row.rates, theme));
     Line::from(spans)
 }
 
@@ -140,13 +140,13 @@ fn rate(app: &App, way: Way, rates: TierRates) -> Span<'static> {
     Span::raw(format!("  {:>RATE$}", app.unit.text(way.value(app.unit, rates))))
 }
 
-fn tiers_and_refused(rates: &Rates, theme: Theme) -> Vec<Span<'static>> {
+fn tiers_and_dropped(rates: &Rates, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = vec![Span::raw("  ")];
     spans.extend(shares(rates, SHARES, theme));
-    let refused = rates.refused_packets();
-    let text = if refused > 0.0 { format!("{}/s", short(refused)) } else { "-".to_owned() };
-    let style = if refused > 0.0 { theme.tier(1) } else { DIM };
-    spans.push(Span::styled(format!("{text:>REFUSED$}"), style));
+    let dropped = rates.dropped();
+    let (text, style) =
+        if dropped > 0.0 { (format!("{}/s", short(dropped)), theme.bad()) } else { ("-".to_owned(), DIM) };
+    spans.push(Span::styled(format!("{text:>DROPPED$}"), style));
     spans
 }
 
@@ -166,6 +166,6 @@ fn total(app: &App, columns: Columns, theme: Theme) -> Line<'static> {
         spans.push(rate(app, way, sum.total()));
         spans.push(Span::raw(" ".repeat(1 + columns.graph)));
     }
-    spans.extend(tiers_and_refused(&sum, theme));
+    spans.extend(tiers_and_dropped(&sum, theme));
     Line::from(spans).style(BOLD)
 }

@@ -101,7 +101,7 @@ fn footer(app: &App, width: u16) -> Line<'static> {
 
 /// What the keys and signs mean, above everything else.
 fn help(frame: &mut Frame<'_>, theme: Theme) {
-    const LINES: [(&str, &str); 16] = [
+    const LINES: [(&str, &str); 15] = [
         ("↑ ↓  k j", "move the cursor"),
         ("PgUp PgDn  g G", "by a page, to the first and last"),
         ("enter →", "one tunnel"),
@@ -116,10 +116,9 @@ fn help(frame: &mut Frame<'_>, theme: Theme) {
         ("xdp", "tier 1: past the host's stack, at the driver"),
         ("tc", "tier 2: below the host's stack"),
         ("daemon", "tier 3: through the daemon"),
-        ("refused", "by a tier, docs/reasons.md; the next may have"),
-        ("", "carried it"),
+        ("dropped", "by a tier: ends there; what is only refused goes on"),
     ];
-    let area = centre(frame.area(), 66, u16::try_from(LINES.len()).unwrap_or(u16::MAX) + 2);
+    let area = centre(frame.area(), 76, u16::try_from(LINES.len()).unwrap_or(u16::MAX) + 2);
     let text = LINES.map(|(key, meaning)| {
         Line::from(vec![Span::styled(format!("{key:>15}  "), BOLD), Span::raw(meaning)])
     });

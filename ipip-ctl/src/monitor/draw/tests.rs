@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
 use super::*;
-use crate::api::protocol::Refused;
+use crate::api::protocol::{Action, Refused};
 use crate::events::{Event, Told};
 use crate::failure::{Failure, FailureKind};
 use crate::monitor::app::tests::app;
@@ -27,7 +27,8 @@ fn busy() -> App {
         traffic.tc.sent_bytes += 1_000_000;
         sample.tunnels[0].1.refused[0].packets += wave * 7;
         if second == 60 {
-            let refused = Refused { tier: "tc".into(), reason: "no-route".into(), packets: 3 };
+            let refused =
+                Refused { tier: "tc".into(), reason: "bad-ecn".into(), action: Action::Drop, packets: 3 };
             sample.tunnels[0].1.refused.push(refused);
         }
         app.take(sample.clone());
