@@ -26,18 +26,23 @@ pub const DEFAULT_STATE_DIR: &str = "/var/lib/ipip";
 /// Where the daemon pins its maps and links unless said otherwise.
 pub const DEFAULT_PIN_DIR: &str = "/sys/fs/bpf/ipip";
 
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of all commands";
+
 /// IP tunnels at the speed of XDP: the daemon, and the commands that talk to it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ipip-ctl", version, after_help = EXIT_CODES, subcommand_required = true)]
 pub struct Cli {
     /// The daemon's socket
-    #[arg(long, global = true, display_order = 100, value_name = "PATH", env = "IPIP_SOCKET", default_value = DEFAULT_SOCKET)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "IPIP_SOCKET")]
+    #[arg(hide_env_values = true, default_value = DEFAULT_SOCKET)]
     pub socket: PathBuf,
     /// Write JSON, for programs
-    #[arg(long, global = true, display_order = 101)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
-    /// When to use colours: auto is on a terminal, unless `NO_COLOR` is set
-    #[arg(long, global = true, display_order = 102, value_name = "WHEN", default_value = "auto")]
+    /// When to use colours: auto (on a terminal, unless `NO_COLOR` is set), always or never
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
     pub color: Color,
     /// What to do.
     #[command(subcommand)]
@@ -93,6 +98,14 @@ pub enum Verb {
         #[arg(value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
         tunnels: Vec<String>,
     },
+    /// Show what tunnels carry a second: live on a terminal, or as tables or JSON
+    #[command(after_help = MONITOR)]
+    Monitor(MonitorArgs),
+    /// Tell what happens to tunnels and ports, as it happens
+    #[command(after_help = EVENTS)]
+    Events(EventsArgs),
+    /// Show how the daemon does, and the interfaces that it is attached to
+    Status,
     /// Make a file the configuration: change what differs, all of it or nothing
     Apply {
         /// The file; - is standard input
@@ -110,7 +123,7 @@ pub enum Verb {
         #[arg(long)]
         routeros: bool,
     },
-    /// Add tunnels as other systems write them; what is not understood is listed, and makes exit code 3
+    /// Add tunnels as other systems write them; what is not understood is listed (exit code 3)
     #[command(after_help = FORMATS)]
     Import {
         /// The file, behind its format if that is not plain; - is standard input
@@ -127,14 +140,6 @@ pub enum Verb {
         /// The file; - is standard input
         file: PathBuf,
     },
-    /// Show how the daemon does, and the interfaces that it is attached to
-    Status,
-    /// Show what tunnels carry a second: live on a terminal, else one table or JSON object each interval
-    #[command(after_help = MONITOR)]
-    Monitor(MonitorArgs),
-    /// Tell what happens to tunnels and ports, as it happens
-    #[command(after_help = EVENTS)]
-    Events(EventsArgs),
     /// End the daemon, and wait until it has ended; tunnels go on without it, for the next one
     Stop {
         /// Take tunnels, programs and maps out of the kernel too, also where no daemon runs

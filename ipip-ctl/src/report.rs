@@ -7,8 +7,8 @@ mod list;
 mod rates;
 mod screen;
 mod stats;
+mod status;
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -154,7 +154,7 @@ impl Report {
     /// Standard output cannot be written.
     pub fn status(self, status: &DaemonStatus) -> Result<(), Failure> {
         let screen = Screen::of_output(self.color);
-        self.write(|| status_text(status, screen), || json!(status))
+        self.write(|| status::text(status, screen), || json!(status))
     }
 
     /// Tells of an event; `false` if nobody reads any more.
@@ -260,23 +260,6 @@ fn numbered((number, tunnel): &Numbered<'_>) -> Value {
         all.extend(values);
     }
     Value::Object(all)
-}
-
-fn status_text(status: &DaemonStatus, screen: Screen) -> String {
-    let mut text = format!(
-        "version {}, tunnels {}: {} running, {} disabled, {} invalid\n",
-        status.version, status.tunnels, status.running, status.disabled, status.invalid
-    );
-    for port in &status.ports {
-        let tiers = if port.tiers.is_empty() { "none".to_owned() } else { port.tiers.join(", ") };
-        let mut line = format!("{}: {tiers}", port.name);
-        if !port.reason.is_empty() {
-            let _ = write!(line, " ({})", port.reason);
-        }
-        text.push_str(&screen.wrap(&line, "    "));
-        text.push('\n');
-    }
-    text
 }
 
 /// The legend above every list.

@@ -25,7 +25,10 @@ fn every_verb_answers_as_written() {
     assert!(!files.is_empty() && fs::metadata(&ctl).is_ok());
     for file in files {
         let cases = trycmd::TestCases::new();
-        cases.register_bin("ipip-ctl", &ctl).env("IPIP_SOCKET", daemon.socket().display().to_string());
+        cases
+            .register_bin("ipip-ctl", &ctl)
+            .env("IPIP_SOCKET", daemon.socket().display().to_string())
+            .env("COLUMNS", "100");
         cases.case(file).run();
     }
 }

@@ -1,4 +1,4 @@
-//! What is said over the socket.
+//! What is said over the socket: docs/api.md tells it to others.
 //!
 //! A request is `{"protocol":1,"request":...}`, a reply `{"protocol":1,"reply":...}` or
 //! `{"protocol":1,"error":...}`. The number goes up when an older reader would misread a newer writer.
@@ -17,7 +17,7 @@ pub const PROTOCOL: u32 = 1;
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// Set up a tunnel and write it to the configuration file.
     Add {

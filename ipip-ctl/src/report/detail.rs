@@ -9,6 +9,8 @@ use crate::spec::Word;
 
 /// Where properties begin that stand below a tunnel's first line.
 const INDENT: &str = "     ";
+/// Where counters go on that do not fit into their line.
+const COUNTERS: &str = "         ";
 
 pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
     let mut text = legend(screen);
@@ -16,8 +18,8 @@ pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
         let mut lines = String::new();
         // Writing to a String cannot fail.
         let _ = write_tunnel(&mut lines, *number, tunnel);
-        for (at, line) in lines.lines().enumerate() {
-            let line = screen.wrap(line, INDENT);
+        for (at, line) in flow(&lines, screen).iter().enumerate() {
+            let line = screen.wrap(line, if is_counters(line) { COUNTERS } else { INDENT });
             let line = match line.split_once(";;; ").filter(|_| at == 0) {
                 Some((begin, comment)) => {
                     let comment = screen.paint(COMMENT, &format!(";;; {comment}"));
@@ -34,6 +36,26 @@ pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
         }
     }
     text
+}
+
+/// The lines of a tunnel. On a screen that breaks lines, properties are one long line, so that each screen line is full.
+fn flow(lines: &str, screen: Screen) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for line in lines.lines() {
+        let goes_on = screen.width.is_some() && all.last().is_some_and(|last| last.contains(" name="));
+        match all.last_mut() {
+            Some(last) if goes_on && !is_counters(line) && !line.trim_start().starts_with("reason=") => {
+                last.push(' ');
+                last.push_str(line.trim_start());
+            }
+            _ => all.push(line.to_owned()),
+        }
+    }
+    all
+}
+
+fn is_counters(line: &str) -> bool {
+    ["traffic ", "refused "].iter().any(|word| line.trim_start().starts_with(word))
 }
 
 fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::fmt::Result {

@@ -129,10 +129,17 @@ fn status_names_each_port_with_its_tiers() {
         ports: vec![port("eth0", &["xdp", "tc"], ""), port("eth1", &["tc"], "another XDP program is there")],
         ..DaemonStatus::default()
     };
-    assert_eq!(
-        status_text(&status, Screen::default()),
-        "version 0.1.0, tunnels 2: 1 running, 1 disabled, 0 invalid\neth0: xdp, tc\neth1: tc (another XDP program is there)\n"
-    );
+    let expected = "\
+ipip 0.1.0: 2 tunnels, 1 running, 1 disabled, 0 invalid
+ PORT  XDP  TC
+ eth0  yes  yes
+ eth1  no   yes  another XDP program is there
+";
+    assert_eq!(status::text(&status, Screen::default()), expected);
+    let narrow = status::text(&status, Screen { width: Some(30), has_colours: false });
+    assert!(narrow.ends_with(" eth1  no   yes\n       another XDP program is\n       there\n"), "{narrow}");
+    let none = status::text(&DaemonStatus { ports: Vec::new(), ..status }, Screen::default());
+    assert!(none.contains("no ports"), "{none}");
 }
 
 #[test]
@@ -190,4 +197,37 @@ fn json_has_the_version_of_its_schema_and_numbers() {
     let value = versioned(json!({ "tunnels": [super::numbered(&(2, &tunnels[2]))] }));
     assert_eq!(value["schema"], SCHEMA);
     assert_eq!((&value["tunnels"][0]["number"], &value["tunnels"][0]["name"]), (&json!(2), &json!("ipip2")));
+}
+
+#[test]
+fn long_addresses_stand_below_each_other_where_the_screen_is_narrow() {
+    let (local, remote) = ("2001:db8:1234:5678:9abc:def0:1234:1", "2001:db8:1234:5678:9abc:def0:1234:5678");
+    let [berlin, off, lost] = three();
+    let long = TunnelView { local_address: local.into(), ..view("long", remote) };
+    let text =
+        list::text(&numbered(&[berlin, off, lost, long]), Screen { width: Some(80), has_colours: false });
+    let expected = "\
+Flags: X - disabled, R - running, I - invalid
+ #     NAME    KIND    MTU   LOCAL-ADDRESS -> REMOTE-ADDRESS
+;;; to Berlin
+ 0  R  berlin  ipip    1480  0.0.0.0 -> 203.0.113.2
+ 1  X  ipip1   ipip    1480  0.0.0.0 -> 10.0.0.2
+ 2  I  ipip2   ipipv6  auto  :: -> 2001:db8::3
+       no route to 2001:db8::3
+ 3  R  long    ipip    1480  2001:db8:1234:5678:9abc:def0:1234:1
+                             -> 2001:db8:1234:5678:9abc:def0:1234:5678
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn properties_fill_the_lines_of_the_screen() {
+    let [berlin, _, invalid] = three();
+    let text = detail::text(&numbered(&[berlin, invalid]), Screen { width: Some(60), has_colours: false });
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 60), "{text}");
+    let first = lines.iter().position(|line| line.contains("name=berlin")).unwrap();
+    let last = lines.iter().position(|line| line.contains("running=yes")).unwrap();
+    assert!(lines[first..last].iter().all(|line| line.chars().count() > 38), "{text}");
+    assert!(text.contains("\n     reason=\"no route to 2001:db8::3\"\n"), "{text}");
 }

@@ -123,3 +123,43 @@ fn garbage_is_refused() {
     }
     assert!(read_request(b"\xff\xfe").is_err());
 }
+
+/// The lines of JSON in the document.
+fn documented(part: &str) -> Vec<&'static str> {
+    const DOCUMENT: &str = include_str!("../../../../docs/api.md");
+    let start = format!("{{\"protocol\":1,\"{part}\":");
+    DOCUMENT.lines().filter(|line| line.starts_with(&start)).collect()
+}
+
+#[test]
+fn documented_requests_are_understood_and_are_all_there_are() {
+    let mut names: Vec<String> = Vec::new();
+    for line in documented("request") {
+        let request = read_request(line.as_bytes()).unwrap_or_else(|failure| panic!("{line}: {failure}"));
+        let value = serde_json::to_value(&request).unwrap();
+        let name = value.as_str().or_else(|| value.as_object()?.keys().next().map(String::as_str));
+        names.push(name.unwrap().to_owned());
+    }
+    // serde names those that it knows where it knows none.
+    let failure = read_request(br#"{"protocol":1,"request":"fly"}"#).unwrap_err().message;
+    let known: Vec<&str> = failure.split('`').skip(3).step_by(2).collect();
+    assert!(known.len() > 10, "{failure}");
+    for name in known {
+        assert!(names.iter().any(|documented| documented == name), "{name} is not in docs/api.md");
+    }
+}
+
+#[test]
+fn documented_answers_are_what_is_written() {
+    let replies = documented("reply");
+    for line in &replies {
+        let reply = read_reply(line.as_bytes()).unwrap_or_else(|failure| panic!("{line}: {failure}"));
+        assert_eq!(write_reply(Ok(reply)).unwrap().trim_end(), *line);
+    }
+    let errors = documented("error");
+    for line in &errors {
+        let failure = read_reply(line.as_bytes()).unwrap_err();
+        assert_eq!(write_reply(Err(failure)).unwrap().trim_end(), *line);
+    }
+    assert!(replies.len() > 7 && errors.len() == 1);
+}
