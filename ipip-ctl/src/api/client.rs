@@ -14,7 +14,7 @@ use super::protocol::{Reply, Request, read_reply, write_request};
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 
-/// How long the daemon may take for an answer.
+/// How long the daemon may be silent: until its answer it sends a space now and then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks the daemon at this socket.
@@ -77,7 +77,7 @@ fn ask(path: &Path, request: &Request) -> Result<(Reply, BufReader<UnixStream>),
     let mut input = BufReader::new(stream);
     let answer = exchange(&mut input, line.as_bytes())
         .map_err(|error| Failure::io(format!("talking to the daemon at {}", path.display()), &error))?;
-    if answer.is_empty() {
+    if answer.trim_ascii().is_empty() {
         let message = format!("the daemon at {} left without an answer", path.display());
         return Err(Failure::new(FailureKind::Failed, message).with_hint("its log says why"));
     }
@@ -121,9 +121,10 @@ fn exchange(input: &mut BufReader<UnixStream>, line: &[u8]) -> io::Result<Vec<u8
     stream.write_all(line).or_else(|error| if is_hang_up(&error) { Ok(()) } else { Err(error) })?;
     let mut answer = Vec::new();
     match input.read_until(b'\n', &mut answer) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs())))
-        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no sign of life within {} s", PATIENCE.as_secs()),
+        )),
         Err(error) if !is_hang_up(&error) => Err(error),
         _ => Ok(answer),
     }
@@ -168,9 +169,12 @@ mod tests {
         let server = thread::spawn(move || {
             drop(listener.accept().unwrap());
             listener.accept().unwrap().0.write_all(b"hello\n").unwrap();
+            listener.accept().unwrap().0.write_all(b"  ").unwrap();
         });
         assert_eq!(call(&path, &Request::Print).unwrap_err().kind, FailureKind::Failed);
         assert_eq!(call(&path, &Request::Print).unwrap_err().kind, FailureKind::Failed);
+        let failure = call(&path, &Request::Print).unwrap_err();
+        assert!(failure.message.contains("left without an answer"), "{failure}");
         server.join().unwrap();
     }
 }

@@ -1,8 +1,10 @@
 //! The daemon's side of the socket. It reads requests, hands them on, and writes the answers.
 //!
-//! A client can neither fill the memory nor hold a place for ever: lines, clients and waits have limits.
+//! A client can neither fill the memory nor hold a place for ever: lines, clients and waits have limits. A change may take
+//! as long as it does: until its answer a client gets a space now and then, which JSON allows in front of it.
 
 use std::io::{self, Write};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ const CLIENTS: u32 = 64;
 pub const SUBSCRIBERS_MAX: usize = 32;
 /// How long a client may take for a request, and for reading its answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// So many signs of life a client gets within that time, while it waits for its answer.
+const SIGNS: u32 = 5;
 /// The pause after the system refused to accept a client, as when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -113,7 +117,16 @@ async fn converse(stream: UnixStream, desk: &Desk) {
                     }
                     Err(failure) => Err(failure),
                 },
-                Ok(request) => ask(request, &desk.calls).await,
+                Ok(request) => {
+                    let mut answer = pin!(ask(request, &desk.calls));
+                    loop {
+                        if let Ok(answer) = timeout(patience / SIGNS, &mut answer).await {
+                            break answer;
+                        }
+                        // A client that has left shows when the answer is written.
+                        let _ = timeout(patience, output.write_all(b" ")).await;
+                    }
+                }
                 Err(failure) => Err(failure),
             },
             Ok(Ok(Line::TooLong)) => {

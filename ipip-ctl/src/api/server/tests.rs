@@ -9,7 +9,7 @@ use crate::events::Event;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A server whose daemon removes whatever it is asked to remove, and leaves all other calls unanswered.
+/// A server whose daemon removes whatever it is asked to remove, `slow` slowly, and leaves all other calls unanswered.
 struct Fixture {
     _directory: tempfile::TempDir,
     path: PathBuf,
@@ -28,6 +28,9 @@ fn start(patience: Duration) -> Fixture {
     let daemon = tokio::spawn(async move {
         while let Some(Call { request, answer }) = called.recv().await {
             if let Request::Remove { tunnels } = request {
+                if tunnels[0] == "slow" {
+                    sleep(SHORT).await;
+                }
                 answer.send(Ok(told(&tunnels[0]))).unwrap();
             }
         }
@@ -55,6 +58,22 @@ fn removal(name: &str) -> String {
 /// The fixture's answer: the name that it was asked to remove.
 fn told(name: &str) -> Reply {
     Reply::Added { name: name.to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_sees_that_the_daemon_lives() {
+    let fixture = start(SHORT);
+    let mut stream = fixture.connect().await;
+    stream.write_all(removal("slow").as_bytes()).await.unwrap();
+    let mut line = Vec::new();
+    timeout(PATIENCE, stream.read_until(b'\n', &mut line)).await.unwrap().unwrap();
+    let signs = line.iter().take_while(|byte| **byte == b' ').count();
+    assert!((1..=5).contains(&signs), "{signs} signs of life");
+    assert_eq!(read_reply(&line), Ok(told("slow")));
+    let path = fixture.path.clone();
+    let request = Request::Remove { tunnels: vec!["slow".into()] };
+    let reply = tokio::task::spawn_blocking(move || client::call(&path, &request)).await.unwrap();
+    assert_eq!(reply, Ok(told("slow")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
