@@ -10,7 +10,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::api::protocol::Request;
 use crate::api::server::{self, Call};
@@ -26,6 +26,8 @@ use crate::netlink::Netlink;
 const QUEUE: usize = 64;
 /// How often the engine looks at the kernel without being told to: what no event tells.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How long it waits for more after the kernel's first word of a change.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// Where the daemon finds and keeps its things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,18 +93,19 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
         None => None,
     };
     let pins = Pins::open(&options.pin_dir)?;
-    let (netlink, mut changes) = Netlink::connect()?;
+    let (netlink, changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
     let events = Events::default();
-    let mut engine =
-        Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink, events.clone());
-    engine.start().await?;
-
+    let file = ConfigFile::new(options.config.clone());
+    let mut engine = Engine::new(file, config, kernel, (netlink, changes.clone()), events.clone());
+    // Clients that come while it starts wait, and see that it lives.
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(calls.clone()));
     }
     let server = tokio::spawn(server::serve(listener, calls, events));
+    engine.start().await?;
+
     let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
     let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
     let mut hang_up = stop(SignalKind::hangup())?;
@@ -121,8 +124,12 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
                     break;
                 }
             }
-            Some(()) = changes.recv() => report(engine.reconcile().await),
-            _ = look_around.tick() => report(engine.reconcile().await),
+            () = changes.wait() => {
+                // Changes seldom come alone.
+                sleep(SETTLE).await;
+                report(engine.follow_changes().await);
+            }
+            _ = look_around.tick() => engine.look_around().await,
             _ = hang_up.recv() => {
                 log::info!("reading the configuration file again");
                 report(engine.reload().await.map(drop));
@@ -158,10 +165,9 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
     }
     runtime()?.block_on(async {
         let kernel = Kernel::load(Pins::open(pin_dir)?)?;
-        let (netlink, _) = Netlink::connect()?;
         let nothing = ConfigFile::new(PathBuf::new());
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
-        let mut engine = Engine::new(nothing, no_ports, kernel, netlink, Events::default());
+        let mut engine = Engine::new(nothing, no_ports, kernel, Netlink::connect()?, Events::default());
         engine.start().await?;
         engine.purge().await;
         Ok(())

@@ -1,5 +1,7 @@
 //! Which tunnels somebody means.
 
+use std::collections::HashSet;
+
 use crate::config::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
 
@@ -10,10 +12,12 @@ use crate::failure::{Failure, FailureKind};
 ///
 /// One of them is none of `names`, or could be several.
 pub fn select(names: &[&str], written: &[String]) -> Result<Vec<String>, Failure> {
+    let known: HashSet<&str> = names.iter().copied().collect();
+    let mut seen = HashSet::new();
     let mut selected: Vec<String> = Vec::new();
     for word in written.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty()) {
-        let name = find(names, word)?;
-        if !selected.iter().any(|other| other == name) {
+        let name = if let Some(name) = known.get(word) { name } else { find(names, word)? };
+        if seen.insert(name) {
             selected.push(name.to_owned());
         }
     }
@@ -24,10 +28,8 @@ pub fn select(names: &[&str], written: &[String]) -> Result<Vec<String>, Failure
     Ok(selected)
 }
 
+/// The tunnel that a word means which is no name.
 fn find<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Failure> {
-    if let Some(name) = names.iter().find(|name| **name == word) {
-        return Ok(name);
-    }
     // No name consists of digits alone.
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
         let there = word.parse().ok().and_then(|number: usize| names.get(number));

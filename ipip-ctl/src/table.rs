@@ -136,12 +136,6 @@ impl TunnelTable {
         self.tunnels.is_empty()
     }
 
-    /// Finds the first of ipip1, ipip2, ... that neither a tunnel has nor `is_taken` claims.
-    #[must_use]
-    pub fn free_name(&self, is_taken: impl Fn(&str) -> bool) -> String {
-        free_name(|name| self.contains(name) || is_taken(name))
-    }
-
     /// The tunnel that claims some of the same packets.
     fn rival(&self, tunnel: &Tunnel) -> Option<&Tunnel> {
         let claimed = ends(tunnel).find(|claimed| self.ends.contains(claimed))?;
@@ -165,16 +159,9 @@ impl<'a> IntoIterator for &'a TunnelTable {
     }
 }
 
-/// Finds the first of ipip1, ipip2, ... that is free.
-pub(crate) fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
-    let mut number = 1_u64;
-    loop {
-        let name = format!("{NAME_PREFIX}{number}");
-        if !is_taken(&name) {
-            return name;
-        }
-        number += 1;
-    }
+/// Those of ipip1, ipip2, ... that are free, without end.
+pub(crate) fn free_names(is_taken: impl Fn(&str) -> bool) -> impl Iterator<Item = String> {
+    (1_u64..).map(|number| format!("{NAME_PREFIX}{number}")).filter(move |name| !is_taken(name))
 }
 
 /// There is no tunnel of this name.
@@ -273,7 +260,7 @@ mod tests {
 
     #[test]
     fn free_name_skips_tunnels_and_other_interfaces() {
-        assert_eq!(table().free_name(|_| false), "ipip2");
-        assert_eq!(table().free_name(|name| name == "ipip2"), "ipip4");
+        let free = free_names(|name| table().contains(name)).take(2).collect::<Vec<_>>();
+        assert_eq!(free, ["ipip2", "ipip4"]);
     }
 }

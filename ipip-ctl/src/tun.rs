@@ -3,10 +3,11 @@
 //! The device outlives the daemon, so that the programs on it go on working; only carrier needs a descriptor.
 //! What the programs leave over can be read from the descriptor.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
 use tokio::io::unix::AsyncFd;
@@ -98,31 +99,36 @@ impl Tun {
         Ok(())
     }
 
-    /// Makes the interface go away with the last descriptor.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn let_go(&self) -> io::Result<()> {
-        // SAFETY: the descriptor is open, and the argument is a number.
-        unsafe { calls::set_persist(self.file.as_raw_fd(), 0) }?;
-        Ok(())
-    }
-
-    /// Waits for a packet that the programs left over, takes it out, and gives its bytes from the IP header on.
+    /// Waits for a packet that the programs left over, takes it out, and hands its bytes from the IP header on to `work`.
     /// `buffer` has room for [`READ_MAX`] bytes.
     ///
     /// # Errors
     ///
     /// The interface is gone.
-    pub async fn take_left_over<'a>(&self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    pub async fn take_left_over<T>(
+        &self,
+        buffer: &Mutex<Vec<u8>>,
+        work: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<T> {
         loop {
             let mut ready = self.file.readable().await?;
-            match ready.try_io(|file| file.get_ref().read(buffer)) {
-                Ok(length) => return Ok(buffer.get(OFFLOAD_HEADER..length?).unwrap_or_default()),
+            let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            match ready.try_io(|file| file.get_ref().read(&mut buffer)) {
+                Ok(length) => return Ok(work(buffer.get(OFFLOAD_HEADER..length?).unwrap_or_default())),
                 Err(_would_block) => {}
             }
         }
+    }
+}
+
+/// Switches IPv6 on an interface on or off. A tunnel that carries none should have none: each address and each route
+/// costs the kernel time at every change of any interface. Does nothing where the kernel has no IPv6.
+pub fn switch_ipv6(name: &str, on: bool) {
+    let switch = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    let value = if on { "0" } else { "1" };
+    let is_so = fs::read_to_string(&switch).is_ok_and(|text| text.trim() == value);
+    if !is_so && let Err(error) = fs::write(&switch, value) {
+        log::debug!("writing {switch}: {error}");
     }
 }
 

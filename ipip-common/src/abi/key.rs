@@ -30,7 +30,7 @@ impl Family {
 
 /// (local, remote, protocol) of an outer packet that a tunnel accepts. IPv4 addresses fill the first four
 /// bytes, the rest is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct PeerKey {
     local: [u32; 4],
@@ -97,7 +97,7 @@ pub(super) const fn wire([a, b, c, d]: [u32; 4]) -> [u32; 4] {
 }
 
 /// Key of the map `ADDRESSES`: an address of this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct OwnAddress {
     address: [u32; 4],

@@ -2,6 +2,7 @@
 //!
 //! Every edit begins with the file as it is on disk now, and is finished only if the daemon could load the result.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
@@ -16,13 +17,15 @@ use crate::tunnel::Tunnel;
 pub struct Edit {
     document: DocumentMut,
     origin: PathBuf,
+    /// Where each tunnel stands in the list, by name.
+    places: HashMap<String, usize>,
 }
 
 impl Edit {
     /// Begins with a text that the daemon could load.
     pub(crate) fn new(mut document: DocumentMut, origin: PathBuf) -> Self {
-        pin_names(&mut document);
-        Self { document, origin }
+        let places = pin_names(&mut document).into_iter().enumerate().map(|(at, name)| (name, at)).collect();
+        Self { document, origin, places }
     }
 
     /// Appends a tunnel as it was written.
@@ -40,6 +43,7 @@ impl Edit {
         document.set_trailing("");
         let item = document.entry(key).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         if let Some(tables) = item.as_array_of_tables_mut() {
+            self.places.insert(spec.name.clone().unwrap_or_default(), tables.len());
             tables.push(table);
         }
     }
@@ -51,11 +55,8 @@ impl Edit {
     ///
     /// The file has no such tunnel any more, or the tunnel would be wrong; nothing is changed then.
     pub fn set(&mut self, name: &str, changes: &TunnelSpec) -> Result<Tunnel, Failure> {
-        let place = find(&self.document, name);
-        let table = place.and_then(|(key, at)| {
-            self.document.get_mut(key).and_then(Item::as_array_of_tables_mut)?.get_mut(at)
-        });
-        let Some(table) = table else {
+        let at = self.places.get(name).copied();
+        let Some(table) = at.and_then(|at| tables(&mut self.document)?.get_mut(at)) else {
             let message = format!("tunnel {name}: {} has none of this name any more", self.origin.display());
             return Err(Failure::new(FailureKind::Conflict, message)
                 .with_hint("somebody edited the file: `ipip-ctl reload` takes it over"));
@@ -74,29 +75,42 @@ impl Edit {
                 set(table, &property, to_value(&value));
             }
         }
+        let place = self.places.remove(name);
+        self.places.extend(place.map(|at| (tunnel.name.clone(), at)));
         Ok(tunnel)
     }
 
-    /// Takes a tunnel out, with the comment right above it; false if the file has none of this name.
-    pub fn remove(&mut self, name: &str) -> bool {
-        let document = &mut self.document;
-        let Some((key, at)) = find(document, name) else { return false };
-        let Some(tables) = document.get_mut(key).and_then(Item::as_array_of_tables_mut) else {
-            return false;
-        };
+    /// Takes tunnels out, each with the comment right above it; false if the file has none of these names.
+    pub fn remove(&mut self, unwanted: &[String]) -> bool {
+        let mut gone: Vec<usize> =
+            unwanted.iter().filter_map(|name| self.places.get(name).copied()).collect();
+        // From the end on, so that the places of the others stay what they are.
+        gone.sort_unstable_by(|one, other| other.cmp(one));
+        for at in &gone {
+            self.remove_at(*at);
+        }
+        let here = tables(&mut self.document).map(|tables| names(tables)).unwrap_or_default();
+        self.places = here.into_iter().enumerate().map(|(at, name)| (name, at)).collect();
+        !gone.is_empty()
+    }
+
+    fn remove_at(&mut self, at: usize) {
+        let Some(tables) = tables(&mut self.document) else { return };
         let kept = tables.get(at).map(comment_of_others).unwrap_or_default();
         tables.remove(at);
+        let is_last = tables.is_empty();
         if let Some(next) = tables.get_mut(at) {
             let own = next.decor().prefix().and_then(|text| text.as_str()).unwrap_or_default().to_owned();
             next.decor_mut().set_prefix(join(&kept, &own));
         } else {
-            let own = document.trailing().as_str().unwrap_or_default().to_owned();
-            document.set_trailing(join(&kept, &own));
+            let own = self.document.trailing().as_str().unwrap_or_default().to_owned();
+            self.document.set_trailing(join(&kept, &own));
         }
-        if document.get(key).and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty) {
-            document.remove(key);
+        if is_last {
+            for key in TUNNEL_KEYS {
+                self.document.remove(key);
+            }
         }
-        true
     }
 
     /// The text with all edits.
@@ -111,22 +125,20 @@ impl Edit {
     }
 }
 
-/// Gives tunnels without a name the one that they go by, so that no edit to the list renames them.
-fn pin_names(document: &mut DocumentMut) {
-    for key in TUNNEL_KEYS {
-        let Some(tables) = document.get_mut(key).and_then(Item::as_array_of_tables_mut) else { continue };
-        let names = names(tables);
-        for (table, name) in tables.iter_mut().zip(names) {
-            table.entry("name").or_insert_with(|| toml_edit::value(name));
-        }
+/// Gives tunnels without a name the one that they go by, so that no edit to the list renames them; gives all names.
+fn pin_names(document: &mut DocumentMut) -> Vec<String> {
+    let Some(tables) = tables(document) else { return Vec::new() };
+    let names = names(tables);
+    for (table, name) in tables.iter_mut().zip(&names) {
+        table.entry("name").or_insert_with(|| toml_edit::value(name));
     }
+    names
 }
 
-fn find(document: &DocumentMut, name: &str) -> Option<(&'static str, usize)> {
-    TUNNEL_KEYS.into_iter().find_map(|key| {
-        let tables = document.get(key)?.as_array_of_tables()?;
-        names(tables).iter().position(|written| written == name).map(|at| (key, at))
-    })
+/// The list of tunnels; a file that the daemon can load has but one.
+fn tables(document: &mut DocumentMut) -> Option<&mut ArrayOfTables> {
+    let key = TUNNEL_KEYS.into_iter().find(|key| document.contains_key(key))?;
+    document.get_mut(key)?.as_array_of_tables_mut()
 }
 
 fn to_table(spec: &TunnelSpec) -> Table {

@@ -18,7 +18,7 @@ use super::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
 use crate::metrics::Address;
 use crate::spec::TunnelSpec;
-use crate::table::{TunnelTable, free_name};
+use crate::table::{TunnelTable, free_names};
 use crate::tunnel::{NAME_MAX, Tunnel};
 
 /// The keys of the list of tunnels; the first is the one to write.
@@ -106,17 +106,9 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>, Failure> {
 /// The name of each tunnel in the file: as written, or the next that is free in all of the file.
 pub(super) fn names(tables: &ArrayOfTables) -> Vec<String> {
     let written = |table: &Table| table.get("name").map(|item| item.as_str().unwrap_or_default().to_owned());
-    let mut taken: HashSet<String> = tables.iter().filter_map(written).collect();
-    tables
-        .iter()
-        .map(|table| {
-            written(table).unwrap_or_else(|| {
-                let name = free_name(|name| taken.contains(name));
-                taken.insert(name.clone());
-                name
-            })
-        })
-        .collect()
+    let taken: HashSet<String> = tables.iter().filter_map(written).collect();
+    let mut free = free_names(|name| taken.contains(name));
+    tables.iter().filter_map(|table| written(table).or_else(|| free.next())).collect()
 }
 
 fn tunnel_tables<'a>(top: &'a Table, source: &Source<'_>) -> Result<Option<&'a ArrayOfTables>, Failure> {

@@ -7,19 +7,16 @@ use std::path::Path;
 use aya::Ebpf;
 use aya::maps::ProgramArray;
 use aya::programs::links::{FdLink, PinnedLink};
-use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
+use aya::programs::tc::{self, SchedClassifierLink, TcAttachOptions};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use ipip_common::abi::{map, program};
 use nix::libc;
 
+use super::filters::attach_filter;
 use super::{Kernel, failed, missing};
 use crate::failure::Failure;
 use crate::netlink::Link;
-
-/// Priority and handle of our filters where the kernel has no tcx links (before 6.6).
-const FILTER_PRIORITY: u16 = 50;
-const FILTER_HANDLE: TcHandle = TcHandle::new(0, 1);
 
 /// Why there is no XDP program of ours on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    const fn program(self) -> &'static str {
+    pub(super) const fn program(self) -> &'static str {
         match self {
             Self::Ingress => program::TC_PORT,
             Self::Egress => program::TC_TUNNEL,
@@ -53,7 +50,7 @@ impl Direction {
         }
     }
 
-    const fn hook(self) -> TcAttachType {
+    pub(super) const fn hook(self) -> TcAttachType {
         match self {
             Self::Ingress | Self::Nested => TcAttachType::Ingress,
             Self::Egress => TcAttachType::Egress,
@@ -109,7 +106,7 @@ impl Kernel {
         self.pins.link(program::XDP_PORT, ifindex).exists()
     }
 
-    /// Attaches the TC program for this direction, or replaces the one of an earlier daemon.
+    /// Attaches the TC program of a port, or replaces the one of an earlier daemon.
     ///
     /// # Errors
     ///
@@ -199,42 +196,9 @@ fn xdp(programs: &mut Ebpf) -> Result<&mut Xdp, Failure> {
     program.try_into().map_err(|_| missing(program::XDP_PORT))
 }
 
-fn classifier<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Failure> {
+pub(super) fn classifier<'a>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Failure> {
     let program = programs.program_mut(name).ok_or_else(|| missing(name))?;
     program.try_into().map_err(|_| missing(name))
-}
-
-/// A filter on the clsact qdisc, for kernels without tcx. It belongs to the interface and so outlives the daemon;
-/// the program, pinned in the place of a link, is the sign that the filter there is ours to replace.
-fn attach_filter(
-    program: &mut SchedClassifier,
-    link: &Link,
-    direction: Direction,
-    pin: &Path,
-) -> Result<(), Failure> {
-    let what = || format!("interface {}: attaching a TC filter", link.name);
-    let id = if pin.exists() {
-        SchedClassifierLink::attached(&link.name, direction.hook(), FILTER_PRIORITY, FILTER_HANDLE, None)
-            .ok()
-            .and_then(|old| program.attach_to_link(old).ok())
-    } else {
-        None
-    };
-    let id = if let Some(id) = id {
-        id
-    } else {
-        // That it is there already is no error; anything else shows when the filter is attached.
-        let _ = tc::qdisc_add_clsact(&link.name);
-        let options = NlOptions { priority: FILTER_PRIORITY, handle: FILTER_HANDLE, ..NlOptions::default() };
-        program
-            .attach_with_options(&link.name, direction.hook(), TcAttachOptions::Netlink(options))
-            .map_err(|error| failed(what(), &error))?
-    };
-    let taken = program.take_link(id).map_err(|error| failed(what(), &error))?;
-    // Dropping the link would detach the filter.
-    std::mem::forget(taken);
-    remove(pin);
-    program.pin(pin).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
 }
 
 fn pinned(pin: &Path) -> Option<FdLink> {
@@ -249,6 +213,6 @@ fn keep(link: FdLink, pin: &Path) -> Result<(), Failure> {
     link.pin(pin).map(drop).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
 }
 
-fn remove(pin: &Path) {
+pub(super) fn remove(pin: &Path) {
     let _ = fs::remove_file(pin);
 }

@@ -81,6 +81,8 @@ impl Kernel {
         }
         for refused in all.values_mut() {
             refused.sort_by_key(|it| (it.tier as u32, it.reason as u32));
+            // Whoever walks through a map while packets add to it may come by a key twice.
+            refused.dedup_by_key(|it| (it.tier as u32, it.reason as u32));
         }
         all
     }

@@ -1,16 +1,19 @@
 //! The loaded object: the only file that knows the maps by name.
 
-use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues};
+use std::collections::{BTreeMap, HashSet};
+
+use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
-    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic, TunnelEntry, ident_block,
-    map, program, refusal_key,
+    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Traffic, TunnelEntry, ident_block, map, program,
+    refusal_of,
 };
 use nix::libc;
 
 use super::generation::Generation;
 use super::lists::Prefixes;
+use super::roles::Owners;
 use super::sharing::Sharing;
 use super::{Pins, failed};
 use crate::failure::{Failure, FailureKind};
@@ -44,9 +47,15 @@ pub struct Kernel {
     pub(super) pins: Pins,
     tunnels: Array<MapData, TunnelEntry>,
     pub(super) peers: HashMap<MapData, PeerKey, u32>,
-    ports: HashMap<MapData, u32, Port>,
+    /// What is in `peers`.
+    pub(super) owners: Owners,
+    pub(super) ports: HashMap<MapData, u32, Port>,
+    /// What is in `ports`.
+    pub(super) roles: BTreeMap<u32, Port>,
     pub(super) traffic: PerCpuArray<MapData, Traffic>,
     pub(super) refusals: PerCpuHashMap<MapData, u32, u64>,
+    /// Tunnels of which there may be something in `refusals`.
+    pub(super) counted: HashSet<u32>,
     pub(super) generation: Generation,
     pub(super) sharing: Sharing,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
@@ -89,12 +98,20 @@ impl Kernel {
         let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
+        let peers: HashMap<_, _, _> = take(map::PEERS)?.try_into().map_err(wrong)?;
+        let ports: HashMap<_, _, _> = take(map::PORTS)?.try_into().map_err(wrong)?;
+        let refusals: PerCpuHashMap<_, _, _> = take(map::REFUSALS)?.try_into().map_err(wrong)?;
+        let roles: BTreeMap<u32, Port> = ports.iter().filter_map(Result::ok).collect();
+        let refused = refusals.keys().filter_map(|key| Some(refusal_of(key.ok()?)?.0));
         let mut kernel = Self {
             tunnels: take(map::TUNNELS)?.try_into().map_err(wrong)?,
-            peers: take(map::PEERS)?.try_into().map_err(wrong)?,
-            ports: take(map::PORTS)?.try_into().map_err(wrong)?,
+            owners: Owners::read(&peers),
+            peers,
+            counted: refused.chain(roles.values().filter_map(Port::tunnel_id)).collect(),
+            roles,
+            ports,
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
-            refusals: take(map::REFUSALS)?.try_into().map_err(wrong)?,
+            refusals,
             generation,
             addresses: take(map::ADDRESSES)?.try_into().map_err(wrong)?,
             prefixes: Prefixes::read(&allowed),
@@ -105,7 +122,7 @@ impl Kernel {
             pins,
         };
         // What an earlier daemon has spread is spread by the first program that this one attaches.
-        let ids: Vec<u32> = kernel.ports().iter().filter_map(|(_, port)| port.tunnel_id()).collect();
+        let ids: Vec<u32> = kernel.ports().values().filter_map(Port::tunnel_id).collect();
         if ids.into_iter().filter_map(|id| kernel.tunnel(id)).any(|entry| entry.flags().spread) {
             kernel.prepare_sharing();
         }
@@ -127,6 +144,7 @@ impl Kernel {
         if entry.flags().spread {
             self.prepare_sharing();
         }
+        self.counted.insert(entry.id());
         let result = self.tunnels.set(entry.id(), entry, 0);
         self.wrote(map::TUNNELS, result)
     }
@@ -146,117 +164,6 @@ impl Kernel {
     #[must_use]
     pub fn tunnel(&self, id: u32) -> Option<TunnelEntry> {
         self.tunnels.get(&id, 0).ok().filter(|entry| entry.id() == id)
-    }
-
-    /// Accepts a peer for a tunnel.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn set_peer(&mut self, peer: &PeerKey, id: u32) -> Result<(), Failure> {
-        let result = self.peers.insert(peer, id, 0);
-        self.wrote(map::PEERS, result)
-    }
-
-    /// Accepts a peer no longer.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses; that there was none is no error.
-    pub fn clear_peer(&mut self, peer: &PeerKey) -> Result<(), Failure> {
-        let result = gone(self.peers.remove(peer));
-        self.wrote(map::PEERS, result)
-    }
-
-    /// The ID of the tunnel that a peer is accepted for.
-    #[must_use]
-    pub fn owner(&self, peer: &PeerKey) -> Option<u32> {
-        self.peers.get(peer, 0).ok()
-    }
-
-    /// All peers that are accepted, with their tunnels' IDs.
-    #[must_use]
-    pub fn peers(&self) -> Vec<(PeerKey, u32)> {
-        self.peers.iter().filter_map(Result::ok).collect()
-    }
-
-    /// Sets an interface's role.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn set_port(&mut self, ifindex: u32, port: &Port) -> Result<(), Failure> {
-        let result = self.ports.insert(ifindex, port, 0);
-        self.wrote(map::PORTS, result)
-    }
-
-    /// Takes an interface's role away.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses; that it had none is no error.
-    pub fn clear_port(&mut self, ifindex: u32) -> Result<(), Failure> {
-        let result = gone(self.ports.remove(&ifindex));
-        self.wrote(map::PORTS, result)
-    }
-
-    /// All interfaces with a role.
-    #[must_use]
-    pub fn ports(&self) -> Vec<(u32, Port)> {
-        self.ports.iter().filter_map(Result::ok).collect()
-    }
-
-    /// What a tunnel carried, over all CPUs.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn traffic(&self, id: u32) -> Result<Traffic, Failure> {
-        let mut sum = Traffic::default();
-        let per_cpu = self.traffic.get(&id, 0).map_err(|error| failed("reading map TRAFFIC", &error))?;
-        for traffic in per_cpu.iter() {
-            sum.add(traffic);
-        }
-        Ok(sum)
-    }
-
-    /// How many of a tunnel's packets a tier refused for this reason, over all CPUs.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn refused(&self, id: u32, tier: Tier, reason: Reason) -> Result<u64, Failure> {
-        match self.refusals.get(&refusal_key(id, tier, reason), 0) {
-            Ok(per_cpu) => Ok(per_cpu.iter().sum()),
-            Err(MapError::KeyNotFound) => Ok(0),
-            Err(error) => Err(failed("reading map REFUSALS", &error)),
-        }
-    }
-
-    /// Sets a tunnel's counters to zero, for the next tunnel with this ID.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn clear_counters(&mut self, id: u32) -> Result<(), Failure> {
-        let cpus =
-            nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
-        let block = ident_block(u32::try_from(cpus).unwrap_or(u32::MAX));
-        // Each CPU begins with its own block of identifications.
-        let traffic = (0..cpus).map(|cpu| {
-            let ident = u32::try_from(cpu).unwrap_or(0).wrapping_mul(block) & 0xffff;
-            Traffic { ident, ..Traffic::default() }
-        });
-        let traffic = PerCpuValues::try_from(traffic.collect::<Vec<_>>())
-            .map_err(|error| Failure::io("clearing counters", &error))?;
-        self.traffic.set(id, traffic, 0).map_err(|error| failed("writing map TRAFFIC", &error))?;
-        for tier in Tier::ALL {
-            for reason in Reason::ALL {
-                gone(self.refusals.remove(&refusal_key(id, tier, reason)))
-                    .map_err(|error| failed("writing map REFUSALS", &error))?;
-            }
-        }
-        Ok(())
     }
 }
 

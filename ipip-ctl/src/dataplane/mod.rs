@@ -3,10 +3,12 @@
 mod attach;
 mod counters;
 mod figures;
+mod filters;
 mod generation;
 mod kernel;
 mod lists;
 mod pins;
+mod roles;
 mod shapes;
 mod sharing;
 mod trace;

@@ -1,6 +1,5 @@
 //! What clients ask for.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use super::Engine;
@@ -14,7 +13,7 @@ use crate::events::Event;
 use crate::failure::{Failure, FailureKind};
 use crate::select::select;
 use crate::spec::{TunnelSpec, Word};
-use crate::table::TunnelTable;
+use crate::table::{TunnelTable, free_names};
 use crate::tunnel::Tunnel;
 
 impl Engine {
@@ -24,6 +23,7 @@ impl Engine {
     ///
     /// The request is wrong, or cannot be carried out; nothing is changed then.
     pub async fn answer(&mut self, request: Request) -> Result<Reply, Failure> {
+        self.follow_changes().await?;
         let changes = match request {
             Request::Add { tunnel } => return self.add(tunnel).await,
             Request::Print => return Ok(Reply::Tunnels { tunnels: self.views()? }),
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     async fn add(&mut self, spec: TunnelSpec) -> Result<Reply, Failure> {
-        let (table, names) = self.with(vec![spec.clone()]).await?;
+        let (table, names) = self.with(vec![spec.clone()])?;
         let name = names.into_iter().next().unwrap_or_default();
         let mut edit = self.file.edit()?;
         edit.add(&as_kept(spec, &table, &name));
@@ -68,7 +68,7 @@ impl Engine {
             named.is_some_and(|there| Tunnel::try_from(spec.clone()).is_ok_and(|tunnel| tunnel == *there))
         };
         let specs: Vec<TunnelSpec> = specs.into_iter().filter(|spec| !is_there(spec)).collect();
-        let (table, names) = self.with(specs.clone()).await?;
+        let (table, names) = self.with(specs.clone())?;
         if dry_run {
             return Ok(names.iter().filter_map(|name| table.get(name)).map(Change::added).collect());
         }
@@ -80,13 +80,14 @@ impl Engine {
     }
 
     /// The table with more tunnels, and their names.
-    async fn with(&self, specs: Vec<TunnelSpec>) -> Result<(TunnelTable, Vec<String>), Failure> {
-        let links = self.netlink.links().await?;
-        let taken: HashSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    fn with(&self, specs: Vec<TunnelSpec>) -> Result<(TunnelTable, Vec<String>), Failure> {
         let mut table = self.table.clone();
         let mut names = Vec::new();
+        let mut free = free_names(|name| self.links.has_name(name));
         for mut spec in specs {
-            let name = spec.name.get_or_insert_with(|| table.free_name(|name| taken.contains(name))).clone();
+            let name =
+                spec.name.take().or_else(|| free.find(|name| !table.contains(name))).unwrap_or_default();
+            spec.name = Some(name.clone());
             table.insert(Tunnel::try_from(spec)?)?;
             names.push(name);
         }
@@ -127,10 +128,7 @@ impl Engine {
         let mut table = self.table.clone();
         table.remove(&names.iter().map(String::as_str).collect());
         let mut edit = self.file.edit()?;
-        let mut is_changed = false;
-        for name in &names {
-            is_changed |= edit.remove(name);
-        }
+        let is_changed = edit.remove(&names);
         let text = if is_changed { Some(edit.finish()?) } else { None };
         self.commit(table, text, &[]).await
     }
@@ -166,7 +164,7 @@ impl Engine {
         }
         if self.interfaces != config.interfaces {
             self.interfaces = config.interfaces;
-            self.reconcile().await?;
+            self.reconcile_ports().await;
         }
         self.events.emit(Event::Reloaded);
         Ok(changes)

@@ -4,6 +4,8 @@
 //! that is taken back if one of them fails; after it, what is gone is taken down. A daemon that dies on the way finds
 //! at its start the file as it was or as it is to be, and brings the kernel there.
 
+use std::collections::HashSet;
+
 use super::Engine;
 use super::tunnels::Running;
 use crate::api::change::{self, Action, Change};
@@ -29,17 +31,19 @@ impl Engine {
             return Err(failure);
         }
         self.table = table;
-        for change in changes.iter().filter(|change| change.action == Action::Removed) {
-            if let Err(failure) = self.take_down(&change.tunnel).await {
-                log::error!("tunnel {}: {failure}", change.tunnel);
-            }
-        }
-        let is_new = |name: &String| !changes.iter().any(|change| change.tunnel == *name);
-        let restored: Vec<Change> =
-            done.made.iter().filter(|name| is_new(name)).map(|name| Change::restored(name)).collect();
+        let names = |action| changes.iter().filter(move |change| change.action == action);
+        let gone: Vec<String> = names(Action::Removed).map(|change| change.tunnel.clone()).collect();
+        self.take_down(&gone).await;
+        let new: HashSet<&str> = names(Action::Added).map(|change| change.tunnel.as_str()).collect();
+        let restored = done.made.iter().filter(|name| !new.contains(name.as_str()));
+        let restored: Vec<Change> = restored.map(|name| Change::restored(name)).collect();
         changes.extend(restored);
         self.tell_of_changes(&changes);
-        self.reconcile().await?;
+        let mut touched = done.made;
+        touched.extend(done.changed.into_iter().map(|tunnel| tunnel.name));
+        self.follow_all(&touched).await;
+        self.reconcile_labels().await;
+        self.tell();
         Ok(changes)
     }
 
@@ -50,17 +54,16 @@ impl Engine {
         restore: &[String],
         done: &mut Done,
     ) -> Result<(), Failure> {
-        let links = self.netlink.links().await?;
         for change in changes {
             let Some(tunnel) = table.get(&change.tunnel) else { continue };
             match change.action {
                 Action::Added => {
-                    self.bring_up(tunnel, &links).await?;
+                    self.bring_up(tunnel).await?;
                     done.made.push(tunnel.name.clone());
                 }
                 Action::Changed => {
                     done.changed.extend(self.table.get(&tunnel.name).cloned());
-                    self.follow(tunnel, &links).await.map_err(|failure| failure.within(&tunnel.name))?;
+                    self.follow(tunnel).await.map_err(|failure| failure.within(&tunnel.name))?;
                 }
                 Action::Removed | Action::Restored => {}
             }
@@ -68,7 +71,7 @@ impl Engine {
         for tunnel in restore.iter().filter_map(|name| table.get(name)) {
             let is_gone = |running: &Running| running.installed.is_none();
             if self.running.get(&tunnel.name).is_some_and(is_gone) {
-                self.bring_up(tunnel, &links).await?;
+                self.bring_up(tunnel).await?;
                 done.made.push(tunnel.name.clone());
             }
         }
@@ -76,18 +79,12 @@ impl Engine {
     }
 
     async fn take_back(&mut self, done: Done) {
-        let Ok(links) = self.netlink.links().await else { return };
-        for name in done.made {
-            let was_there = self.table.contains(&name);
-            if let Err(failure) = self.take_down(&name).await {
-                log::error!("tunnel {name}: {failure}");
-            }
-            if was_there {
-                self.running.insert(name, Running::gone());
-            }
+        self.take_down(&done.made).await;
+        for name in done.made.into_iter().filter(|name| self.table.contains(name)) {
+            self.running.insert(name, Running::gone());
         }
         for tunnel in done.changed {
-            if let Err(failure) = self.follow(&tunnel, &links).await {
+            if let Err(failure) = self.follow(&tunnel).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
             }
         }

@@ -41,17 +41,13 @@ impl Engine {
         pairs.filter_map(|(tier, reason)| self.kernel.refused(id, tier, reason).ok()).sum()
     }
 
-    /// Tells of what has come since the last time.
-    pub(super) fn watch_ecn(&mut self) {
+    /// Tells of what has come to these tunnels since the last time.
+    pub(super) fn watch_ecn(&mut self, names: &[String]) {
         let now = Instant::now();
-        let ids: Vec<(String, u32)> = self
-            .running
-            .iter()
-            .filter_map(|(name, running)| Some((name.clone(), running.installed.as_ref()?.id)))
-            .collect();
-        for (name, id) in ids {
+        for name in names {
+            let Some(id) = self.installed(name).map(|installed| installed.id) else { continue };
             let packets = self.dangerous(id);
-            let installed = self.running.get_mut(&name).and_then(|running| running.installed.as_mut());
+            let installed = self.running.get_mut(name).and_then(|running| running.installed.as_mut());
             if let Some(more) = installed.and_then(|installed| installed.ecn.grown(packets, now)) {
                 log::warn!(
                     target: "ecn",

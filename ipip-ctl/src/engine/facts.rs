@@ -2,30 +2,23 @@
 
 use ipip_common::abi::{Carried, TunnelConfig};
 
-use super::tunnels::Running;
-use super::{Engine, by_index};
+use super::Engine;
 use crate::lower::{self, Facts};
 use crate::netlink::Link;
 use crate::tunnel::Tunnel;
 
 impl Engine {
     /// What is known of the way to the remote, and why the tunnel does not run.
-    pub(super) async fn facts(
-        &self,
-        tunnel: &Tunnel,
-        id: u32,
-        ifindex: u32,
-        links: &[Link],
-    ) -> (Facts, String) {
+    pub(super) async fn facts(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32) -> (Facts, String) {
         let is_local_missing = tunnel.local.is_some_and(|local| !self.addresses.contains(&local));
         // The kernel finds no way from an address that is not its own.
         let local = tunnel.local.filter(|_| !is_local_missing);
         let way = self.netlink.way_to(tunnel.remote, local).await;
-        let installed = self.running.get(&tunnel.name).and_then(|running| running.installed.as_ref());
-        let is_busy = installed.is_some_and(|installed| installed.busy.is_busy());
+        let is_busy = self.installed(&tunnel.name).is_some_and(|installed| installed.busy.is_busy());
         let mut facts = Facts { is_local_missing, is_busy, ..Facts::default() };
         if let Some(way) = way {
-            let link_mtu = by_index(links, way.ifindex).map(|link| link.mtu);
+            self.know_link(way.ifindex).await;
+            let link_mtu = self.links.get(way.ifindex).map(|link| link.mtu);
             facts.underlay = way.ifindex;
             facts.next_hop = Some(way.gateway.unwrap_or(tunnel.remote));
             facts.way_mtu = way.mtu.or(link_mtu);
@@ -33,16 +26,25 @@ impl Engine {
         }
         let rival = lower::lower(tunnel, id, ifindex, &facts).and_then(|entry| self.rival(&entry));
         facts.has_rival = rival.is_some();
-        let reason = why_not_running(tunnel, ifindex, &facts, links)
+        let reason = why_not_running(tunnel, ifindex, &facts, self.links.get(facts.underlay))
             .or_else(|| rival.map(|rival| format!("tunnel {rival} has the same addresses")))
             .unwrap_or_default();
         (facts, reason)
     }
 
+    /// A route may lead to an interface whose own word has not been heard yet.
+    async fn know_link(&mut self, ifindex: u32) {
+        if self.links.get(ifindex).is_none()
+            && let Ok(Some(link)) = self.netlink.link(ifindex).await
+        {
+            self.links.put(link);
+        }
+    }
+
     /// Keeps the next hop of a tunnel with MPLS resolved: the kernel does so for IP packets alone, and the programs
     /// cannot ask for it.
-    pub(super) async fn resolve_next_hop(&self, tunnel: &Tunnel, facts: &Facts, links: &[Link]) {
-        let has_neighbours = by_index(links, facts.underlay).is_some_and(|link| link.mac.is_some());
+    pub(super) async fn resolve_next_hop(&self, tunnel: &Tunnel, facts: &Facts) {
+        let has_neighbours = self.links.get(facts.underlay).is_some_and(|link| link.mac.is_some());
         if let Some(next_hop) = facts.next_hop
             && has_neighbours
             && tunnel.kind.carries(Carried::Mpls)
@@ -54,21 +56,16 @@ impl Engine {
     /// The tunnel that gets this one's packets already: of two with the same remote one may have the local address
     /// that the route chooses for the other.
     fn rival(&self, entry: &TunnelConfig) -> Option<&str> {
-        let owners: Vec<u32> = lower::peers(entry)
-            .iter()
-            .filter_map(|peer| self.kernel.owner(peer))
-            .filter(|owner| *owner != entry.id)
-            .collect();
-        let mut tunnels = self.running.iter();
-        let holds = |running: &Running| running.installed.as_ref().is_some_and(|it| owners.contains(&it.id));
-        tunnels.find(|(_, running)| holds(running)).map(|(name, _)| name.as_str())
+        let peers = lower::peers(entry);
+        let mut owners = peers.iter().filter_map(|peer| self.kernel.owner(peer));
+        let owner = owners.find(|owner| *owner != entry.id)?;
+        self.by_id.get(&owner).map(String::as_str)
     }
 }
 
 /// Why the tunnel does not run; `None` where it does.
-fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, links: &[Link]) -> Option<String> {
+fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, underlay: Option<&Link>) -> Option<String> {
     let remote = tunnel.remote;
-    let underlay = by_index(links, facts.underlay);
     match tunnel.local {
         _ if tunnel.disabled => Some("disabled".to_owned()),
         Some(local) if facts.is_local_missing => {
@@ -102,6 +99,7 @@ mod tests {
             is_running,
             kind: String::new(),
             has_xdp: false,
+            group: 0,
         }
     }
 
@@ -145,7 +143,8 @@ mod tests {
             (&set, Facts { underlay: 3, ..good }, Some("interface eth3 is down")),
             (&set, Facts { underlay: 9, ..good }, Some("interface of the route is down")),
         ] {
-            assert_eq!(why_not_running(tunnel, 7, &facts, &links).as_deref(), reason);
+            let underlay = links.iter().find(|link| link.index == facts.underlay);
+            assert_eq!(why_not_running(tunnel, 7, &facts, underlay).as_deref(), reason);
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What the programs know of the host beside its tunnels: its addresses, and the MPLS routes that only swap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ipip_common::abi::{LabelEntry, OwnAddress};
 
-use super::{Engine, by_index};
+use super::Engine;
 use crate::failure::Failure;
-use crate::netlink::{LabelRoute, Link};
+use crate::netlink::LabelRoute;
 
 impl Engine {
     /// Forgets addresses that an earlier daemon noted and that the host no longer has.
     pub(super) async fn remove_stale_addresses(&mut self) -> Result<(), Failure> {
-        let here: Vec<OwnAddress> = self.netlink.addresses().await?.into_iter().map(OwnAddress::of).collect();
+        let here: HashSet<OwnAddress> =
+            self.netlink.addresses().await?.into_iter().map(OwnAddress::of).collect();
         for address in self.kernel.addresses() {
             if !here.contains(&address) {
                 self.kernel.clear_address(address)?;
@@ -38,10 +39,10 @@ impl Engine {
     }
 
     /// Follows the kernel's MPLS routes.
-    pub(super) async fn reconcile_labels(&mut self, links: &[Link]) {
+    pub(super) async fn reconcile_labels(&mut self) {
         let routes = self.netlink.label_routes().await;
         let wanted: BTreeMap<u32, LabelEntry> =
-            routes.iter().filter_map(|route| Some((route.label, self.label(route, links)?))).collect();
+            routes.iter().filter_map(|route| Some((route.label, self.label(route)?))).collect();
         for label in self.labels.keys().filter(|label| !wanted.contains_key(label)) {
             if let Err(failure) = self.kernel.clear_label(*label) {
                 log::error!("label {label}: {failure}");
@@ -58,28 +59,28 @@ impl Engine {
         self.labels = wanted;
     }
 
-    /// Takes the labels that lead into a tunnel away from the programs.
-    pub(super) fn withdraw_labels(&mut self, id: u32) -> Result<(), Failure> {
-        let into: Vec<u32> = self
-            .labels
-            .iter()
-            .filter(|(_, entry)| entry.tunnel_id() == Some(id))
-            .map(|(label, _)| *label)
-            .collect();
-        for label in into {
-            self.kernel.clear_label(label)?;
-            self.labels.remove(&label);
+    /// Takes the labels that lead into some tunnels away from the programs.
+    pub(super) fn withdraw_labels(&mut self, ids: &HashSet<u32>) {
+        let into = |entry: &LabelEntry| entry.tunnel_id().is_some_and(|id| ids.contains(&id));
+        let labels: Vec<u32> =
+            self.labels.iter().filter(|(_, entry)| into(entry)).map(|(label, _)| *label).collect();
+        for label in labels {
+            match self.kernel.clear_label(label) {
+                Ok(()) => {
+                    self.labels.remove(&label);
+                }
+                Err(failure) => log::error!("label {label}: {failure}"),
+            }
         }
-        Ok(())
     }
 
     /// A route as the programs know it: into a tunnel, or to a neighbour on an Ethernet interface.
-    fn label(&self, route: &LabelRoute, links: &[Link]) -> Option<LabelEntry> {
-        let mut installed = self.running.values().filter_map(|running| running.installed.as_ref());
-        if let Some(tunnel) = installed.find(|installed| installed.ifindex == route.ifindex) {
+    fn label(&self, route: &LabelRoute) -> Option<LabelEntry> {
+        let tunnel = self.by_ifindex.get(&route.ifindex).and_then(|name| self.installed(name));
+        if let Some(tunnel) = tunnel {
             return Some(LabelEntry::into_tunnel(route.out, tunnel.id));
         }
-        by_index(links, route.ifindex)?.mac?;
+        self.links.get(route.ifindex)?.mac?;
         Some(LabelEntry::to_neighbour(route.out, route.ifindex, route.via?))
     }
 }

@@ -1,25 +1,32 @@
 //! What the daemon does: brings the kernel to what the configuration says, and keeps it there.
 //!
-//! Everything happens in [`Engine::reconcile`], which looks at the interfaces, addresses and routes as they are now and
-//! changes what differs. It runs at the start, after each command and after each word from the kernel.
+//! [`Engine::reconcile`] looks at all interfaces, addresses and routes as they are now and changes what differs. After a
+//! word from the kernel [`Engine::follow_changes`] does so for what the word is about, and once a second
+//! [`Engine::look_around`] for some of the tunnels: what no word tells.
 
 mod commands;
 mod commit;
 mod ecn;
 mod facts;
+mod follow;
+mod keep;
 mod left_over;
+mod links;
 mod mirror;
 mod ports;
+mod removal;
 mod spread;
 mod tell;
 mod tunnels;
 mod views;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use ipip_common::abi::LabelEntry;
+use ipip_common::abi::{LabelEntry, MAX_TUNNELS, Port};
 
+use self::left_over::Buffer;
+use self::links::Links;
 use self::ports::PortState;
 use self::spread::CpuWatch;
 use self::tell::Seen;
@@ -29,7 +36,7 @@ use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
 use crate::failure::Failure;
 use crate::metrics::Address;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::{Listener, Netlink};
 use crate::table::TunnelTable;
 
 /// The daemon's state.
@@ -42,9 +49,23 @@ pub struct Engine {
     table: TunnelTable,
     kernel: Kernel,
     netlink: Netlink,
+    listener: Listener,
+    /// The interfaces as they were last looked at.
+    links: Links,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
     cpus: CpuWatch,
+    /// The tunnels that are in the kernel, by the index of their interface.
+    by_ifindex: HashMap<u32, String>,
+    /// The same by ID.
+    by_id: HashMap<u32, String>,
+    /// IDs that no tunnel has.
+    free_ids: BTreeSet<u32>,
+    /// Tunnels whose packets another one gets.
+    rivals: BTreeSet<String>,
+    /// The number in the list of the tunnel that is looked at next.
+    next: usize,
+    buffer: Buffer,
     /// The host's addresses, as the programs know them.
     addresses: HashSet<IpAddr>,
     /// Where MPLS labels lead, as the programs know it.
@@ -56,7 +77,14 @@ pub struct Engine {
 impl Engine {
     /// An engine that has not done anything yet.
     #[must_use]
-    pub fn new(file: ConfigFile, config: Config, kernel: Kernel, netlink: Netlink, events: Events) -> Self {
+    pub fn new(
+        file: ConfigFile,
+        config: Config,
+        kernel: Kernel,
+        (netlink, listener): (Netlink, Listener),
+        events: Events,
+    ) -> Self {
+        let taken: BTreeSet<u32> = kernel.ports().values().filter_map(Port::tunnel_id).collect();
         Self {
             file,
             interfaces: config.interfaces,
@@ -65,9 +93,17 @@ impl Engine {
             labels: kernel.labels(),
             kernel,
             netlink,
+            listener,
+            links: Links::default(),
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
             cpus: CpuWatch::default(),
+            by_ifindex: HashMap::new(),
+            by_id: HashMap::new(),
+            free_ids: (1..MAX_TUNNELS).filter(|id| !taken.contains(id)).collect(),
+            rivals: BTreeSet::new(),
+            next: 0,
+            buffer: left_over::buffer(),
             addresses: HashSet::new(),
             events,
             seen: Seen::default(),
@@ -80,14 +116,13 @@ impl Engine {
     ///
     /// The kernel refuses something that concerns every tunnel.
     pub async fn start(&mut self) -> Result<(), Failure> {
-        let links = self.netlink.links().await?;
-        let ports = self.kernel.ports();
-        let left = ports.iter().filter(|(ifindex, _)| by_index(&links, *ifindex).is_some()).count();
-        self.remove_stale_tunnels(&links)?;
-        self.remove_stale_ports(&links);
+        self.look_at_all_links().await?;
+        let left = self.kernel.ports().keys().filter(|ifindex| self.links.get(**ifindex).is_some()).count();
+        self.remove_stale_tunnels().await;
+        self.remove_stale_ports();
         self.remove_stale_addresses().await?;
         for tunnel in &self.table.clone() {
-            if let Err(failure) = self.bring_up(tunnel, &links).await {
+            if let Err(failure) = self.bring_up(tunnel).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
@@ -106,14 +141,13 @@ impl Engine {
     ///
     /// The kernel does not answer at all.
     pub async fn reconcile(&mut self) -> Result<(), Failure> {
-        let links = self.netlink.links().await?;
+        self.look_at_all_links().await?;
         // The addresses come first: they tell whether a tunnel may run.
         self.reconcile_addresses().await?;
-        self.reconcile_ports(&links).await;
-        self.watch_load();
-        self.reconcile_tunnels(&links).await;
-        self.reconcile_labels(&links).await;
-        self.watch_ecn();
+        self.reconcile_ports().await;
+        let names: Vec<String> = self.table.iter().map(|tunnel| tunnel.name.clone()).collect();
+        self.follow_all(&names).await;
+        self.reconcile_labels().await;
         self.tell();
         Ok(())
     }
@@ -121,22 +155,10 @@ impl Engine {
     /// Removes everything from the kernel: a clean stop.
     pub async fn purge(&mut self) {
         let names: Vec<String> = self.running.keys().cloned().collect();
-        for name in names {
-            if let Err(failure) = self.take_down(&name).await {
-                log::error!("tunnel {name}: {failure}");
-            }
-        }
+        self.take_down(&names).await;
         for (ifindex, port) in std::mem::take(&mut self.ports) {
             self.drop_port(ifindex, Some(&port.name));
         }
         self.kernel.forget();
     }
-}
-
-fn by_name<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> {
-    links.iter().find(|link| link.name == name)
-}
-
-fn by_index(links: &[Link], index: u32) -> Option<&Link> {
-    links.iter().find(|link| link.index == index)
 }

@@ -1,8 +1,10 @@
 //! Ports: the Ethernet interfaces that carry tunnels' packets, inner and outer.
 
+use std::collections::BTreeSet;
+
 use ipip_common::abi::Port;
 
-use super::{Engine, by_index};
+use super::Engine;
 use crate::api::protocol::PortView;
 use crate::dataplane::{Direction, NoXdp};
 use crate::failure::Failure;
@@ -53,38 +55,55 @@ impl PortState {
 
 impl Engine {
     /// Attaches to what has come up, follows what has changed, lets go of what is gone.
-    pub(super) async fn reconcile_ports(&mut self, links: &[Link]) {
-        let is_wanted = |link: &Link| self.wants(link);
-        let gone: Vec<u32> = self.ports.keys().copied().collect();
-        let gone = gone.into_iter().map(|index| (index, by_index(links, index)));
-        let gone: Vec<(u32, Option<&Link>)> = gone.filter(|(_, link)| !link.is_some_and(is_wanted)).collect();
-        for (ifindex, link) in gone {
-            self.ports.remove(&ifindex);
-            self.drop_port(ifindex, link.map(|link| link.name.as_str()));
+    pub(super) async fn reconcile_ports(&mut self) {
+        let ethernet = self.links.iter().filter(|link| link.mac.is_some()).map(|link| link.index);
+        let all: BTreeSet<u32> = ethernet.chain(self.ports.keys().copied()).collect();
+        self.look_at_ports(&all).await;
+    }
+
+    /// The same for interfaces that something was told of, and for those whose settings were; 0 among these are all.
+    pub(super) async fn follow_ports(&mut self, told: &BTreeSet<u32>, switches: &BTreeSet<u32>) {
+        if switches.contains(&0) {
+            return self.reconcile_ports().await;
         }
-        for link in links {
-            let Some(mac) = link.mac else { continue };
-            if self.ports.contains_key(&link.index) {
-                self.follow_port(link, mac).await;
-            } else if link.is_up && self.wants(link) {
-                self.add_port(link, mac).await;
+        self.look_at_ports(&(told | switches)).await;
+    }
+
+    async fn look_at_ports(&mut self, indices: &BTreeSet<u32>) {
+        for index in indices {
+            let link = self.links.get(*index);
+            if !link.is_some_and(|link| self.wants(link)) {
+                let name = link.map(|link| link.name.clone());
+                if self.ports.remove(index).is_some() {
+                    self.drop_port(*index, name.as_deref());
+                }
+                continue;
+            }
+            let Some((link, mac)) = link.and_then(|link| Some((link.clone(), link.mac?))) else { continue };
+            if self.ports.contains_key(index) {
+                self.follow_port(&link, mac).await;
+            } else if link.is_up {
+                self.add_port(&link, mac).await;
             }
         }
     }
 
     /// Lets go of interfaces that an earlier daemon had and this one does not want.
-    pub(super) fn remove_stale_ports(&mut self, links: &[Link]) {
-        for (ifindex, port) in self.kernel.ports() {
+    pub(super) fn remove_stale_ports(&mut self) {
+        for (ifindex, port) in self.kernel.ports().clone() {
             if port.tunnel_id().is_some() {
                 continue;
             }
-            match by_index(links, ifindex) {
+            match self.links.get(ifindex) {
                 Some(link) if link.mac.is_some() && self.wants(link) => {}
-                link => self.drop_port(ifindex, link.map(|link| link.name.as_str())),
+                link => {
+                    let name = link.map(|link| link.name.clone());
+                    self.drop_port(ifindex, name.as_deref());
+                }
             }
         }
         for ifindex in self.kernel.attached() {
-            if by_index(links, ifindex).is_none() {
+            if self.links.get(ifindex).is_none() {
                 self.kernel.detach(ifindex, None);
             }
         }
@@ -104,8 +123,8 @@ impl Engine {
     async fn add_port(&mut self, link: &Link, mac: [u8; 6]) {
         // The role comes first: without it the programs leave every packet alone. An earlier daemon's stays
         // in force until the program's own state is known.
-        let known = self.kernel.ports().into_iter().find(|(ifindex, _)| *ifindex == link.index);
-        let role = known.map_or(Port::ethernet(mac, false), |(_, port)| port);
+        let known = self.kernel.ports().get(&link.index).copied();
+        let role = known.unwrap_or(Port::ethernet(mac, false));
         let written = self.kernel.set_port(link.index, &role);
         let tc = written.and_then(|()| self.kernel.attach_tc(link, Direction::Ingress));
         let xdp = self.add_xdp(link);

@@ -90,10 +90,12 @@ impl BusyWatch {
 }
 
 impl Engine {
-    /// Looks which tunnels are too much for one CPU. Their counters are read only while some CPU is busy.
-    pub(super) fn watch_load(&mut self) {
-        let Some(times) = cpu_times() else { return };
-        let Some((idle, seconds)) = self.cpus.look(Instant::now(), times) else { return };
+    /// Looks which tunnels are too much for one CPU, and gives those for which that has changed. Their counters are read
+    /// only while some CPU is busy.
+    pub(super) fn watch_load(&mut self) -> Vec<String> {
+        let mut changed = Vec::new();
+        let Some(times) = cpu_times() else { return changed };
+        let Some((idle, seconds)) = self.cpus.look(Instant::now(), times) else { return changed };
         let is_busy = idle.len() > 1 && idle.iter().any(|idle| *idle < BUSY);
         for tunnel in &self.table {
             let Some(running) = self.running.get_mut(&tunnel.name) else { continue };
@@ -107,8 +109,10 @@ impl Engine {
             if installed.busy.look(received, &idle, seconds) {
                 let state = if installed.busy.is_busy() { "all CPUs share" } else { "one CPU does" };
                 log::info!("tunnel {}: {state} the decapsulation (spread=auto)", tunnel.name);
+                changed.push(tunnel.name.clone());
             }
         }
+        changed
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tells of what has become different: compares tunnels and ports with what was told of them last.
 //!
-//! It runs at the end of each [`Engine::reconcile`], so that no other part has to think of it when a state changes.
+//! It runs after everything that may change a state, so that no other part has to think of it when a state changes.
 
 use std::collections::{BTreeMap, HashMap};
 

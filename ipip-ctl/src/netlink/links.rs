@@ -1,9 +1,12 @@
 //! Interfaces: what there is, and the few changes that the daemon makes to its own.
 
+use std::pin::pin;
+
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::link::{
     LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
+use nix::libc;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::{Netlink, failed};
@@ -26,8 +29,10 @@ pub struct Link {
     pub is_running: bool,
     /// The kind of a virtual interface, as `veth` or `vlan`; empty for hardware.
     pub kind: String,
-    /// IDs of XDP programs of any mode; empty where none is attached.
+    /// An XDP program of any mode is attached.
     pub has_xdp: bool,
+    /// The number of the group that it is in, 0 unless somebody has put it in another.
+    pub group: u32,
 }
 
 impl Netlink {
@@ -48,14 +53,29 @@ impl Netlink {
         Ok(messages.iter().map(link).collect())
     }
 
-    /// Sets the MTU of an interface, bytes.
+    /// One interface; `None` if there is none of this index.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not answer.
+    pub async fn link(&self, index: u32) -> Result<Option<Link>, Failure> {
+        let mut answers = pin!(self.handle.link().get().match_index(index).execute());
+        match answers.try_next().await {
+            Ok(message) => Ok(message.as_ref().map(link)),
+            Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(None),
+            Err(error) => Err(failed("looking at an interface", &error)),
+        }
+    }
+
+    /// Sets the MTU of an interface, bytes, and sets it up if `up`.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
-    pub async fn set_mtu(&self, index: u32, mtu: u16) -> Result<(), Failure> {
-        let message = LinkMessageBuilder::<LinkUnspec>::new().index(index).mtu(u32::from(mtu)).build();
-        self.set(format!("setting an MTU of {mtu}"), message).await
+    pub async fn set_mtu(&self, index: u32, mtu: u16, up: bool) -> Result<(), Failure> {
+        let builder = LinkMessageBuilder::<LinkUnspec>::new().index(index).mtu(u32::from(mtu));
+        let builder = if up { builder.up() } else { builder };
+        self.set(format!("setting an MTU of {mtu}"), builder.build()).await
     }
 
     /// Sets an interface up.
@@ -68,8 +88,37 @@ impl Netlink {
         self.set("setting the interface up".to_owned(), message).await
     }
 
+    /// Removes interfaces all at once, which takes the kernel hardly longer than one. `group` is the number of a group
+    /// that no interface is in.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; that one of them is gone is no error.
+    pub async fn remove(&self, indices: &[u32], group: u32) -> Result<(), Failure> {
+        match indices {
+            [] => return Ok(()),
+            [index] => return unless_gone(self.handle.link().del(*index).execute().await),
+            _ => {}
+        }
+        for index in indices {
+            let message = LinkMessageBuilder::<LinkUnspec>::new().index(*index).link_group(group).build();
+            unless_gone(self.handle.link().set(message).execute().await)?;
+        }
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::Group(group));
+        unless_gone(self.handle.link().del_with_message(message).execute().await)
+    }
+
     async fn set(&self, what: String, message: LinkMessage) -> Result<(), Failure> {
         self.handle.link().set(message).execute().await.map_err(|error| failed(what, &error))
+    }
+}
+
+/// Somebody may have removed it already.
+fn unless_gone(result: Result<(), rtnetlink::Error>) -> Result<(), Failure> {
+    match result {
+        Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(()),
+        result => result.map_err(|error| failed("removing interfaces", &error)),
     }
 }
 
@@ -84,6 +133,7 @@ fn link(message: &LinkMessage) -> Link {
         is_running: flags.contains(LinkFlags::LowerUp),
         kind: String::new(),
         has_xdp: false,
+        group: 0,
     };
     let is_ethernet =
         message.header.link_layer_type == LinkLayerType::Ether && !flags.contains(LinkFlags::Loopback);
@@ -92,6 +142,7 @@ fn link(message: &LinkMessage) -> Link {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Group(group) => link.group = *group,
             LinkAttribute::Address(address) if is_ethernet => link.mac = address.as_slice().try_into().ok(),
             LinkAttribute::LinkInfo(facts) => {
                 for fact in facts {

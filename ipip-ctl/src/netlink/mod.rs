@@ -1,18 +1,20 @@
 //! The kernel's side of the world: facts in, changes out.
 
 mod addresses;
+mod changes;
 mod features;
 mod labels;
 mod links;
+mod listen;
 mod neighbours;
 mod routes;
 
-use futures_util::StreamExt as _;
-use rtnetlink::{Handle, MulticastGroup};
-use tokio::sync::mpsc;
+use rtnetlink::Handle;
 
+pub use self::changes::{Changes, Destinations};
 pub use self::labels::LabelRoute;
 pub use self::links::Link;
+pub use self::listen::Listener;
 pub use self::routes::Way;
 use crate::failure::{Failure, FailureKind};
 
@@ -24,34 +26,18 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Connects. The receiver gets a word after every change of links, addresses, routes or rules.
+    /// Connects, and begins to listen for changes.
     ///
     /// # Errors
     ///
     /// The kernel refuses the socket.
-    pub fn connect() -> Result<(Self, mpsc::Receiver<()>), Failure> {
-        let groups = [
-            MulticastGroup::Link,
-            MulticastGroup::Ipv4Ifaddr,
-            MulticastGroup::Ipv4Route,
-            MulticastGroup::Ipv4Rule,
-            MulticastGroup::Ipv6Ifaddr,
-            MulticastGroup::Ipv6Route,
-            MulticastGroup::Ipv6Rule,
-            MulticastGroup::MplsRoute,
-        ];
-        let (connection, handle, mut messages) = rtnetlink::new_multicast_connection(&groups)
-            .map_err(|error| Failure::io("opening a netlink socket", &error))?;
+    pub fn connect() -> Result<(Self, Listener), Failure> {
+        // Heard before anything is looked at: no change falls between.
+        let listener = Listener::start()?;
+        let (connection, handle, _) =
+            rtnetlink::new_connection().map_err(|error| Failure::io("opening a netlink socket", &error))?;
         tokio::spawn(connection);
-        // One word is enough for any number of changes: whoever hears it looks at everything.
-        let (wake, changes) = mpsc::channel(1);
-        let features = features::Features::connect();
-        tokio::spawn(async move {
-            while messages.next().await.is_some() {
-                let _ = wake.try_send(());
-            }
-        });
-        Ok((Self { handle, features }, changes))
+        Ok((Self { handle, features: features::Features::connect() }, listener))
     }
 }
 

@@ -53,7 +53,7 @@ impl ConfigFile {
 
     fn remove(&self, name: &str) -> Result<bool, Failure> {
         let mut edit = self.edit()?;
-        let is_gone = edit.remove(name);
+        let is_gone = edit.remove(&[name.to_owned()]);
         if is_gone {
             self.save(&edit.finish()?)?;
         }
@@ -134,6 +134,21 @@ fn removed_tunnel_takes_only_its_own_comment_along() {
         "{text}"
     );
     assert!(text.contains("# Kept for") && text.contains("# The end.") && !text.contains("tunnel"), "{text}");
+}
+
+#[test]
+fn several_go_as_one_after_the_other_would() {
+    for names in [["berlin", "ipip1"], ["ipip1", "berlin"]].map(|names| names.map(str::to_owned)) {
+        let (one, both) = (Fixture::new(Some(WRITTEN)), Fixture::new(Some(WRITTEN)));
+        for name in &names {
+            assert!(one.file.remove(name).unwrap());
+        }
+        let mut edit = both.file.edit().unwrap();
+        assert!(edit.remove(&names));
+        assert!(!edit.remove(&names));
+        let text = edit.finish().unwrap();
+        assert_eq!(text, one.text());
+    }
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! Programs as filters on an interface's clsact qdisc. They belong to the interface, and so outlive the daemon.
+//!
+//! On a tunnel's interface they stand also where the kernel has tcx links: to make such a link it waits for an RCU grace
+//! period, milliseconds in which nothing else of the network can be changed; a filter takes microseconds
+//! (docs/adr/0014).
+
+use std::path::Path;
+
+use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
+use aya::programs::{ProgramError, SchedClassifier};
+
+use super::attach::{classifier, remove};
+use super::{Direction, Kernel, failed};
+use crate::failure::Failure;
+use crate::netlink::Link;
+
+/// Priority and handle of our filters.
+const PRIORITY: u16 = 50;
+const HANDLE: TcHandle = TcHandle::new(0, 1);
+
+impl Kernel {
+    /// Attaches the TC programs of a tunnel's interface; `may_be_there`: those of an earlier daemon are replaced, each in
+    /// one step.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn attach_tunnel(&mut self, link: &Link, may_be_there: bool) -> Result<(), Failure> {
+        for direction in [Direction::Egress, Direction::Nested] {
+            let pin = self.pins.link(direction.program(), link.index);
+            if may_be_there && pin.exists() {
+                // A daemon that made links here.
+                self.attach_tc(link, direction)?;
+                continue;
+            }
+            let program = classifier(&mut self.programs, direction.program())?;
+            put(program, &link.name, direction, may_be_there)
+                .map_err(|error| failed(format!("interface {}: attaching a TC filter", link.name), &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A filter of a port, for kernels without tcx. The program, pinned in the place of a link, is the sign that the filter
+/// there is ours to replace.
+pub(super) fn attach_filter(
+    program: &mut SchedClassifier,
+    link: &Link,
+    direction: Direction,
+    pin: &Path,
+) -> Result<(), Failure> {
+    put(program, &link.name, direction, pin.exists())
+        .map_err(|error| failed(format!("interface {}: attaching a TC filter", link.name), &error))?;
+    remove(pin);
+    program.pin(pin).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
+}
+
+fn put(
+    program: &mut SchedClassifier,
+    interface: &str,
+    direction: Direction,
+    may_be_there: bool,
+) -> Result<(), ProgramError> {
+    let hook = direction.hook();
+    let old = || SchedClassifierLink::attached(interface, hook, PRIORITY, HANDLE, None).ok();
+    let replaced = may_be_there.then(old).flatten().and_then(|old| program.attach_to_link(old).ok());
+    let id = if let Some(id) = replaced {
+        id
+    } else {
+        // That it is there already is no error; anything else shows when the filter is attached.
+        let _ = tc::qdisc_add_clsact(interface);
+        let options = NlOptions { priority: PRIORITY, handle: HANDLE, ..NlOptions::default() };
+        program.attach_with_options(interface, hook, TcAttachOptions::Netlink(options))?
+    };
+    // Dropping the link would detach the filter.
+    std::mem::forget(program.take_link(id)?);
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! How tunnels leave the kernel: all of those that go at once, in a few steps.
+
+use std::collections::HashSet;
+
+use super::Engine;
+use super::tunnels::Installed;
+use crate::failure::Failure;
+
+impl Engine {
+    /// Takes tunnels out of the kernel. A daemon that dies in between finds by the role of an interface that it is a
+    /// tunnel's, and removes it.
+    pub(super) async fn take_down(&mut self, names: &[String]) {
+        let mut gone: Vec<Installed> = Vec::new();
+        for name in names {
+            self.rivals.remove(name);
+            gone.extend(self.running.remove(name).and_then(|running| running.installed));
+        }
+        let ids: Vec<(u32, u32)> = gone.iter().map(|installed| (installed.id, installed.ifindex)).collect();
+        self.remove_tunnels(&ids).await;
+        for installed in gone {
+            installed.drain.abort();
+            let _ = installed.drain.await;
+        }
+    }
+
+    /// Removes tunnels of an earlier daemon that the configuration no longer has.
+    pub(super) async fn remove_stale_tunnels(&mut self) {
+        let mut stale = Vec::new();
+        for (ifindex, port) in self.kernel.ports() {
+            let Some(id) = port.tunnel_id() else { continue };
+            let link = self.links.get(*ifindex);
+            if link.is_some_and(|link| self.table.contains(&link.name)) {
+                continue;
+            }
+            if let Some(link) = link {
+                log::info!("tunnel {}: no longer configured, removed", link.name);
+            }
+            stale.push((id, *ifindex));
+        }
+        self.remove_tunnels(&stale).await;
+    }
+
+    async fn remove_tunnels(&mut self, tunnels: &[(u32, u32)]) {
+        self.silence(tunnels);
+        self.remove_links(tunnels).await;
+        self.forget(tunnels);
+    }
+
+    /// Takes what the programs know of tunnels away, by ID and index of the interface, where the interfaces are gone.
+    pub(super) fn withdraw(&mut self, tunnels: &[(u32, u32)]) {
+        self.silence(tunnels);
+        self.forget(tunnels);
+    }
+
+    /// From here on the programs carry nothing for these tunnels.
+    fn silence(&mut self, tunnels: &[(u32, u32)]) {
+        self.withdraw_labels(&tunnels.iter().map(|(id, _)| *id).collect::<HashSet<u32>>());
+        for (id, ifindex) in tunnels {
+            if let Err(failure) = self.silence_one(*id) {
+                log::error!("tunnel with interface {ifindex}: {failure}");
+            }
+        }
+    }
+
+    fn silence_one(&mut self, id: u32) -> Result<(), Failure> {
+        for peer in self.kernel.peers_of(id) {
+            self.kernel.clear_peer(&peer)?;
+        }
+        self.kernel.clear_tunnel(id)?;
+        self.kernel.allow_only(id, &[])
+    }
+
+    fn forget(&mut self, tunnels: &[(u32, u32)]) {
+        for (id, ifindex) in tunnels {
+            if let Err(failure) = self.kernel.clear_port(*ifindex) {
+                log::error!("tunnel with interface {ifindex}: {failure}");
+            }
+            self.kernel.detach(*ifindex, None);
+            self.by_ifindex.remove(ifindex);
+            self.by_id.remove(id);
+            self.free_ids.insert(*id);
+        }
+    }
+
+    /// All at once: one by one they would take tens of milliseconds each.
+    async fn remove_links(&mut self, tunnels: &[(u32, u32)]) {
+        let indices: Vec<u32> = tunnels
+            .iter()
+            .map(|(_, ifindex)| *ifindex)
+            .filter(|ifindex| self.links.get(*ifindex).is_some())
+            .collect();
+        if let Err(failure) = self.netlink.remove(&indices, self.links.free_group()).await {
+            log::error!("{failure}");
+        }
+        for index in indices {
+            self.links.remove(index);
+        }
+    }
+}
