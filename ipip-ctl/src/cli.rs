@@ -315,7 +315,7 @@ mod tests {
             "add ipip1 --kind 4in6 --local-address 2001:db8::1 --remote-address 2001:db8::2 --mtu 1400 --ttl inherit \
              --dscp 46 --decap-dscp yes --ecn compatibility --flow-label no --encapsulation-limit 4 \
              --dont-fragment inherit --allowed-inner 10.0.0.0/8,192.0.2.0/24 --clamp-tcp-mss no --allow-fast-path no \
-             --spread on --disabled yes --keepalive 0 --comment x --json --socket /s",
+             --spread on --disabled yes --keepalive 0 --keepalive-mode echo --comment x --json --socket /s",
         )
         .unwrap();
         assert!(cli.json && cli.socket.as_os_str() == "/s");

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::alive::{Alive, Hook};
 use crate::api::protocol::Request;
 use crate::api::server::{self, Call};
 use crate::config::{Config, ConfigFile};
@@ -96,8 +97,13 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let (netlink, changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
     let events = Events::default();
+    let (flags, mut changed_flags) = mpsc::unbounded_channel();
+    let alive = Alive::start(kernel.keepalive(), flags)?;
+    let (hook, (tell_hook, told)) = (Hook::default(), mpsc::unbounded_channel());
+    tokio::spawn(hook.clone().follow(told));
     let file = ConfigFile::new(options.config.clone());
-    let mut engine = Engine::new(file, config, kernel, (netlink, changes.clone()), events.clone());
+    let mut engine =
+        Engine::new(file, config, kernel, (netlink, changes.clone()), events.clone(), (alive, hook));
     // Clients that come while it starts wait, and see that it lives.
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
     if let Some(metrics) = metrics {
@@ -123,6 +129,11 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
                     log::info!("stopping, as a client asks for");
                     break;
                 }
+            }
+            Some(change) = changed_flags.recv() => {
+                engine.heed(&change);
+                // Nobody listens while the daemon stops.
+                let _ = tell_hook.send(change);
             }
             () = changes.wait() => {
                 // Changes seldom come alone.
@@ -167,7 +178,10 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         let kernel = Kernel::load(Pins::open(pin_dir)?)?;
         let nothing = ConfigFile::new(PathBuf::new());
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
-        let mut engine = Engine::new(nothing, no_ports, kernel, Netlink::connect()?, Events::default());
+        let alive = Alive::start(kernel.keepalive(), mpsc::unbounded_channel().0)?;
+        let not_told = (alive, Hook::default());
+        let mut engine =
+            Engine::new(nothing, no_ports, kernel, Netlink::connect()?, Events::default(), not_told);
         engine.start().await?;
         engine.purge().await;
         Ok(())

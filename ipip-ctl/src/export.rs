@@ -8,7 +8,7 @@ use crate::config::Edit;
 use crate::failure::Failure;
 use crate::import::{MENUS, PREFIX};
 use crate::spec::TunnelSpec;
-use crate::tunnel::{Kind, Tunnel};
+use crate::tunnel::{Keepalive, Kind, Tunnel};
 
 /// What RouterOS' tunnels have.
 const IN_ROUTEROS: [&str; 10] = [
@@ -43,7 +43,8 @@ pub fn routeros(tunnels: &[TunnelSpec]) -> String {
     let mut text = String::new();
     let mut menu = None;
     for spec in tunnels {
-        let kind = Tunnel::try_from(spec.clone()).map_or(Kind::Ipip, |tunnel| tunnel.kind);
+        let tunnel = Tunnel::try_from(spec.clone()).ok();
+        let kind = tunnel.as_ref().map_or(Kind::Ipip, |tunnel| tunnel.kind);
         let texts = spec.to_texts();
         let words = |is_wanted: &dyn Fn(&str) -> bool| {
             let wanted = texts.iter().filter(|(property, _)| is_wanted(property));
@@ -62,9 +63,21 @@ pub fn routeros(tunnels: &[TunnelSpec]) -> String {
             let _ = writeln!(text, "/interface {name}");
             menu = Some(name);
         }
-        // Its probes are on unless they are switched off.
-        let _ = writeln!(text, "add {} !keepalive", words(&|property| IN_ROUTEROS.contains(&property)));
-        let more = words(&|property| !IN_ROUTEROS.contains(&property) && property != "kind");
+        // Its own default differs from menu to menu. It has no third number.
+        let keepalive = tunnel.as_ref().map_or(Keepalive::Off, |tunnel| tunnel.keepalive);
+        let (keepalive, is_longer) = match keepalive {
+            Keepalive::Off => ("!keepalive".to_owned(), false),
+            Keepalive::Every { interval, retries, answers } => {
+                let short = Keepalive::Every { interval, retries, answers: 1 };
+                (format!("keepalive={short}"), answers != 1)
+            }
+        };
+        let _ = writeln!(text, "add {} {keepalive}", words(&|property| IN_ROUTEROS.contains(&property)));
+        let more = words(&|property| match property {
+            "kind" => false,
+            "keepalive" => is_longer,
+            other => !IN_ROUTEROS.contains(&other),
+        });
         if !more.is_empty() {
             let tunnel = spec.name.as_deref().unwrap_or_default();
             let _ = writeln!(text, "{PREFIX} set [ find name={} ] {more}", quote(tunnel));

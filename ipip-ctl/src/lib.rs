@@ -1,5 +1,6 @@
 //! The daemon and the command line of the ipip tunnel dataplane, as a library for `main.rs` and the tests.
 
+pub mod alive;
 pub mod api;
 pub mod cli;
 pub mod cmd;

@@ -92,10 +92,16 @@ pub struct TunnelSpec {
     #[arg(long, value_name = "yes|no")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Word>,
-    /// Interval of the probes: 0, off, is all that this version does [default: 0]
-    #[arg(long, value_name = "0", hide = true)]
+    /// Ask the far end whether it is there: the interval of the probes (50ms to 1h), how many in a row without an answer
+    /// take the running flag away, and how many answers give it back; 0 is off [default: 10s,10,1]
+    #[arg(long, value_name = "INTERVAL[,RETRIES[,ANSWERS]]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keepalive: Option<Word>,
+    /// How it is asked: reflect (it forwards a packet back), echo (it answers a ping), passive (not at all: what comes
+    /// from it counts), or auto (by whichever it answers; one that never answered is taken to be there) [default: auto]
+    #[arg(long, value_name = "auto|reflect|echo|passive")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_mode: Option<Word>,
     /// Anything that helps people
     #[arg(long, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +110,7 @@ pub struct TunnelSpec {
 
 impl TunnelSpec {
     /// The names of all properties, as they are written.
-    pub const PROPERTIES: [&str; 19] = [
+    pub const PROPERTIES: [&str; 20] = [
         "name",
         "kind",
         "local-address",
@@ -123,6 +129,7 @@ impl TunnelSpec {
         "spread",
         "disabled",
         "keepalive",
+        "keepalive-mode",
         "comment",
     ];
 
@@ -213,6 +220,7 @@ mod tests {
             spread: word(),
             disabled: word(),
             keepalive: word(),
+            keepalive_mode: word(),
             comment: text(),
         };
         let json = serde_json::to_value(full).unwrap();

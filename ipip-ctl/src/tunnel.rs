@@ -4,6 +4,7 @@
 //! [`Tunnel::to_spec`] the way back. Whatever cannot be carried is refused here.
 
 mod ends;
+mod keepalive;
 mod kind;
 mod mtu;
 mod prefixes;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+pub use self::keepalive::{Keepalive, KeepaliveMode};
 pub use self::kind::Kind;
 pub use self::mtu::Mtu;
 pub use self::value::{
@@ -64,6 +66,10 @@ pub struct Tunnel {
     pub allowed_inner: Vec<IpNet>,
     /// Whether the MSS of TCP connections is lowered to what fits.
     pub clamp_tcp_mss: bool,
+    /// How often the far end is asked whether it is there.
+    pub keepalive: Keepalive,
+    /// How it is asked.
+    pub keepalive_mode: KeepaliveMode,
     /// Whether forwarded packets may bypass the host's stack.
     pub allow_fast_path: bool,
     /// Whether all CPUs share the decapsulation of one receive queue.
@@ -96,9 +102,6 @@ impl Tunnel {
         let flow_label = only_ipv6("flow-label", spec.flow_label, remote)?.unwrap_or(FlowLabel::No);
         let encapsulation_limit =
             only_ipv6("encapsulation-limit", spec.encapsulation_limit, remote)?.unwrap_or_default();
-        if let Some(word) = spec.keepalive {
-            keepalive(&word).map_err(wrong("keepalive"))?;
-        }
         if let Some(text) = &spec.comment {
             comment(text).map_err(wrong("comment"))?;
         }
@@ -120,6 +123,9 @@ impl Tunnel {
             dont_fragment: dont_fragment.map_err(wrong("dont-fragment"))?,
             allowed_inner: prefixes::read(spec.allowed_inner, kind).map_err(wrong("allowed-inner"))?,
             clamp_tcp_mss: yes_no("clamp-tcp-mss", spec.clamp_tcp_mss, true)?,
+            keepalive: value(spec.keepalive).map_err(wrong("keepalive"))?,
+            keepalive_mode: KeepaliveMode::read(spec.keepalive_mode, kind)
+                .map_err(wrong("keepalive-mode"))?,
             allow_fast_path: yes_no("allow-fast-path", spec.allow_fast_path, true)?,
             spread: value(spec.spread).map_err(wrong("spread"))?,
             disabled: yes_no("disabled", spec.disabled, false)?,
@@ -161,7 +167,8 @@ impl Tunnel {
             allow_fast_path: Some(Word::Truth(self.allow_fast_path)),
             spread: Some(self.spread.into()),
             disabled: Some(Word::Truth(self.disabled)),
-            keepalive: None,
+            keepalive: Some(self.keepalive.into()),
+            keepalive_mode: Some(self.keepalive_mode.into()),
             comment: self.comment.clone(),
         }
     }
@@ -241,17 +248,6 @@ fn name(written: Option<String>) -> Result<String, Failure> {
         return Ok(name);
     };
     Err(usage(format!("name `{name}`: {why}")).with_hint("choose another name, as ipip1"))
-}
-
-fn keepalive(word: &Word) -> Result<(), Failure> {
-    match word.to_string().as_str() {
-        "0" | "0s" => Ok(()),
-        other => Err(Failure::new(
-            FailureKind::Unsupported,
-            format!("keepalive `{other}`: probes are not in this version"),
-        )
-        .with_hint("leave it out, or set 0")),
-    }
 }
 
 fn comment(text: &str) -> Result<(), Failure> {

@@ -173,9 +173,13 @@ impl<'a> Daemon<'a> {
         found.unwrap_or_else(|| panic!("no tunnel {name}"))
     }
 
-    /// Adds a tunnel named `ipip1` between two addresses, with more options, and waits until it runs.
+    /// Adds a tunnel named `ipip1` between two addresses, with more options, and waits until it runs. There are no probes
+    /// unless the options ask for them: tests count packets.
     pub fn add(&self, local: impl Display, remote: impl Display, options: &str) {
-        self.run(&format!("add ipip1 --local-address {local} --remote-address {remote} {options}"));
+        let keepalive = if options.contains("--keepalive") { "" } else { "--keepalive 0" };
+        self.run(&format!(
+            "add ipip1 --local-address {local} --remote-address {remote} {options} {keepalive}"
+        ));
         wait::until_true("the tunnel runs", FOLLOW, || self.tunnel("ipip1")["running"] == true);
     }
 

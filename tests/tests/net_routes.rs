@@ -58,7 +58,7 @@ impl World {
     /// Starts a daemon whose tunnel leads to the far end, and waits for tier 1.
     fn tunnel(&self, ctl: &std::path::Path) -> Daemon<'_> {
         let daemon = Daemon::start(ctl, &self.router);
-        daemon.run(&format!("add ipip1 --local-address 192.0.0.1 --remote-address {REMOTE}"));
+        daemon.run(&format!("add ipip1 --local-address 192.0.0.1 --remote-address {REMOTE} --keepalive 0"));
         self.router.route("10.2.0.0/16 dev ipip1");
         daemon.wait_for_tier_1(&["lan0", "wan0", "wan1"]);
         wait::until_true("the tunnel runs", Duration::from_secs(20), || {

@@ -59,7 +59,7 @@ fn answers_are_taken(world: &mut World) {
 
     ends(world, &case, &[]);
     let first = world.answers();
-    assert_eq!((first.count, first.latest, first.way, first.seen), (1, 7, Way::Reflect as u32, 1));
+    assert_eq!((first.count, first.latest, first.way(), first.seen), (1, 7, Some(Way::Reflect), 1));
     assert!(first.round_trip_ns > 20_000_000 && first.round_trip_ns < patience_ns, "{first:?}");
     assert!(first.last_ns <= now_ns() && first.last_ns + patience_ns > now_ns(), "{first:?}");
     // Repeated, late, and made with another key.

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::packet::probe::{Key, Probe};
+use crate::packet::probe::{Key, Probe, Way};
 
 /// Value of the map `PROBES`: a tunnel's keepalive, as the daemon writes it for the programs and for the next daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -45,8 +45,8 @@ pub struct Answers {
     pub seen: u64,
     /// The highest number of a probe that was answered.
     pub latest: u32,
-    /// The number of the way that the last answer came by.
-    pub way: u32,
+    /// The ways that the latest probe was answered by, each as the bit of its number.
+    pub ways: u32,
 }
 
 const _: () = assert!(size_of::<Answers>() == 72);
@@ -80,12 +80,19 @@ impl Answers {
         }
         match self.place(probe.sequence) {
             Worth::Counted => {}
-            worth @ (Worth::Repeated | Worth::Late | Worth::Forged) => return worth,
+            worth @ (Worth::Repeated | Worth::Late | Worth::Forged) => {
+                if probe.sequence == self.latest {
+                    self.ways |= bit(probe.way);
+                }
+                return worth;
+            }
+        }
+        if probe.sequence == self.latest {
+            self.ways = bit(probe.way);
         }
         self.measure(round_trip_ns);
         self.count = self.count.wrapping_add(1);
         self.last_ns = now_ns;
-        self.way = probe.way;
         Worth::Counted
     }
 
@@ -125,23 +132,36 @@ impl Answers {
         self.round_trip_ns = round_trip_ns;
     }
 
+    /// The best of the ways that the latest probe was answered by.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        Way::ALL.into_iter().find(|way| self.ways & bit(*way as u32) != 0)
+    }
+
     /// How many of the last probes up to `sent`, 64 at most, were not answered, and how many these were. One that is not
     /// older than the last answer's probe may be answered yet; `pending` of the last ones are left out.
     #[must_use]
     pub fn lost(&self, sent: u32, pending: u32) -> (u32, u32) {
         let due = sent.saturating_sub(pending);
-        let asked = due.min(WINDOW);
-        let ahead = due.wrapping_sub(self.latest);
-        let seen = if self.count == 0 {
-            0
+        let (ahead, behind) = (due.wrapping_sub(self.latest), self.latest.wrapping_sub(due));
+        // Where the latest answer is to a probe that is not due, the window reaches less far back.
+        let (seen, window) = if self.count == 0 {
+            (0, WINDOW)
         } else if ahead < 1 << 31 {
-            self.seen.checked_shl(ahead).unwrap_or(0)
+            (self.seen.checked_shl(ahead).unwrap_or(0), WINDOW)
         } else {
-            self.seen.checked_shr(self.latest.wrapping_sub(due)).unwrap_or(0)
+            (self.seen.checked_shr(behind).unwrap_or(0), WINDOW.saturating_sub(behind))
         };
+        let asked = due.min(window);
         let mask = if asked >= WINDOW { u64::MAX } else { (1_u64 << asked).wrapping_sub(1) };
         (asked.saturating_sub((seen & mask).count_ones()), asked)
     }
+}
+
+/// The bit of a way's number, of which there are few.
+#[inline(always)]
+const fn bit(way: u32) -> u32 {
+    1 << (way & 31)
 }
 
 /// `mean` drawn towards `value` by 1 / 2^`shift` of the way.

@@ -46,7 +46,7 @@ pub const fn icmp(family: Family) -> Icmp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Way {
-    /// From the remote to the local address, which the far end forwards back (RFC 7676 3.2).
+    /// From the remote to the local address, which the far end forwards back, outside of the tunnel (RFC 7676 3.2).
     Reflect = 1,
     /// From an address of the tunnel's interface to itself, which the far end forwards back (RFC 5969 8).
     Itself = 2,
@@ -56,11 +56,14 @@ pub enum Way {
     Remote = 4,
     /// An echo request to all nodes of the link, `ff02::1`.
     Link = 5,
+    /// An echo request from the local to the remote address, which is answered outside of the tunnel.
+    Outer = 6,
 }
 
 impl Way {
-    /// All ways, the one that asks least of the far end first.
-    pub const ALL: [Self; 5] = [Self::Reflect, Self::Itself, Self::Neighbour, Self::Remote, Self::Link];
+    /// All ways, the best first: those whose answers come back through the tunnel.
+    pub const ALL: [Self; 6] =
+        [Self::Neighbour, Self::Remote, Self::Link, Self::Itself, Self::Reflect, Self::Outer];
 
     /// Its name in tables and JSON.
     #[must_use]
@@ -71,6 +74,7 @@ impl Way {
             Self::Neighbour => "echo",
             Self::Remote => "echo-remote",
             Self::Link => "echo-link",
+            Self::Outer => "echo-outer",
         }
     }
 

@@ -27,7 +27,11 @@ pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
         ETHERTYPE_IPV6 => arrived_v6(frame, env),
         _ => None,
     };
-    let Some(mut arrived) = arrived else { return Verdict::Foreign };
+    let Some(mut arrived) = arrived else {
+        // Some answers come outside of the tunnel.
+        let answer = if env.forwards() { None } else { answer::take_outer(frame, env) };
+        return answer.unwrap_or(Verdict::Foreign);
+    };
     if let Some(reason) = arrived.flaw {
         return refuse(env, arrived.tunnel, reason);
     }

@@ -7,10 +7,13 @@ use ipip_common::abi;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
+use crate::alive::Liveness;
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
-use crate::tunnel::{DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, Kind, Mtu, Spread, Ttl};
+use crate::tunnel::{
+    DontFragment, Dscp, Ecn, EncapsulationLimit, FlowLabel, KeepaliveMode, Kind, Mtu, Spread, Ttl,
+};
 
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -157,8 +160,10 @@ pub struct TunnelView {
     pub allowed_inner: Vec<String>,
     /// Whether the MSS of TCP connections is lowered.
     pub clamp_tcp_mss: bool,
-    /// The interval of the probes: "0", off.
+    /// The interval of the probes, and the counts; "0" is off.
     pub keepalive: String,
+    /// How the far end is asked.
+    pub keepalive_mode: KeepaliveMode,
     /// Whether forwarded packets may bypass the host's stack.
     pub allow_fast_path: bool,
     /// Whether all CPUs share the decapsulation of one receive queue, as set.
@@ -169,6 +174,8 @@ pub struct TunnelView {
     pub disabled: bool,
     /// Anything that helps people; may be empty.
     pub comment: String,
+    /// How the far end does; nothing while there is no interface.
+    pub liveness: Option<Liveness>,
     /// Whether the tunnel carries traffic.
     pub running: bool,
     /// Why it does not; empty while it does.

@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! interfaces = ["eth0"]          # left out: every Ethernet interface that is up
+//! hook = "/etc/ipip/on-tunnel"   # told of running flags that come and go
 //!
 //! [[tunnel]]
 //! name = "ipip1"

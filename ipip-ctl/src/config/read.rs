@@ -8,7 +8,7 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -23,7 +23,7 @@ use crate::tunnel::{NAME_MAX, Tunnel};
 
 /// The keys of the list of tunnels; the first is the one to write.
 pub(super) const TUNNEL_KEYS: [&str; 2] = ["tunnel", "tunnels"];
-const TOP_KEYS: [&str; 4] = ["interfaces", "metrics", TUNNEL_KEYS[0], TUNNEL_KEYS[1]];
+const TOP_KEYS: [&str; 5] = ["interfaces", "metrics", "hook", TUNNEL_KEYS[0], TUNNEL_KEYS[1]];
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub interfaces: Option<Vec<String>>,
     /// Where the daemon serves metrics; `None` is nowhere.
     pub metrics: Option<Address>,
+    /// The command that is told of running flags that come and go.
+    pub hook: Option<PathBuf>,
     /// The tunnels in their order.
     pub tunnels: TunnelTable,
 }
@@ -55,7 +57,8 @@ impl Config {
         let interfaces =
             document.as_table().get(TOP_KEYS[0]).map(|item| interfaces(item, &source)).transpose()?;
         let metrics = document.as_table().get(TOP_KEYS[1]).map(|item| metrics(item, &source)).transpose()?;
-        let mut config = Self { interfaces, metrics, tunnels: TunnelTable::default() };
+        let hook = document.as_table().get(TOP_KEYS[2]).map(|item| hook(item, &source)).transpose()?;
+        let mut config = Self { interfaces, metrics, hook, tunnels: TunnelTable::default() };
         let Some(tables) = tunnel_tables(document.as_table(), &source)? else { return Ok(config) };
         for (table, name) in tables.iter().zip(names(tables)) {
             config.insert(table, name, &source)?;
@@ -144,6 +147,14 @@ fn metrics(item: &Item, source: &Source<'_>) -> Result<Address, Failure> {
     text.and_then(str::parse).map_err(|why| {
         let failure = usage(format!("metrics: {why}"));
         source.at(item.span(), failure.with_hint("write metrics = \"127.0.0.1:9713\", or leave it out"))
+    })
+}
+
+fn hook(item: &Item, source: &Source<'_>) -> Result<PathBuf, Failure> {
+    item.as_str().map(PathBuf::from).filter(|path| path.is_absolute()).ok_or_else(|| {
+        let failure = usage("hook: not the absolute path of a command");
+        source
+            .at(item.span(), failure.with_hint("write hook = \"/usr/local/sbin/on-tunnel\", or leave it out"))
     })
 }
 

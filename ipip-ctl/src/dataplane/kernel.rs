@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
@@ -15,7 +15,7 @@ use super::generation::Generation;
 use super::lists::Prefixes;
 use super::roles::Owners;
 use super::sharing::Sharing;
-use super::{Pins, failed};
+use super::{KeepaliveMaps, Pins, failed};
 use crate::failure::{Failure, FailureKind};
 
 /// The programs, embedded when `ipip-ctl` was built.
@@ -56,6 +56,7 @@ pub struct Kernel {
     pub(super) refusals: PerCpuHashMap<MapData, u32, u64>,
     /// Tunnels of which there may be something in `refusals`.
     pub(super) counted: HashSet<u32>,
+    keepalive: KeepaliveMaps,
     pub(super) generation: Generation,
     pub(super) sharing: Sharing,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,
@@ -97,6 +98,13 @@ impl Kernel {
         let wrong = |error: MapError| failed("opening a map", &error);
         let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
+        // A second handle, for another thread.
+        let traffic = MapData::from_pin(pins.map(map::TRAFFIC)).map_err(wrong)?;
+        let keepalive = KeepaliveMaps::new(
+            take(map::PROBES)?.try_into().map_err(wrong)?,
+            take(map::ANSWERS)?.try_into().map_err(wrong)?,
+            Map::PerCpuArray(traffic).try_into().map_err(wrong)?,
+        );
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         let peers: HashMap<_, _, _> = take(map::PEERS)?.try_into().map_err(wrong)?;
         let ports: HashMap<_, _, _> = take(map::PORTS)?.try_into().map_err(wrong)?;
@@ -112,6 +120,7 @@ impl Kernel {
             ports,
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
             refusals,
+            keepalive,
             generation,
             addresses: take(map::ADDRESSES)?.try_into().map_err(wrong)?,
             prefixes: Prefixes::read(&allowed),
@@ -133,6 +142,12 @@ impl Kernel {
     pub(super) fn wrote(&self, name: &str, result: Result<(), MapError>) -> Result<(), Failure> {
         self.generation.raise();
         result.map_err(|error| failed(format!("writing map {name}"), &error))
+    }
+
+    /// The maps of keepalive.
+    #[must_use]
+    pub fn keepalive(&self) -> KeepaliveMaps {
+        self.keepalive.clone()
     }
 
     /// Writes a tunnel's entry.

@@ -5,6 +5,7 @@ mod counters;
 mod figures;
 mod filters;
 mod generation;
+mod keepalive;
 mod kernel;
 mod lists;
 mod pins;
@@ -16,6 +17,7 @@ mod trace;
 pub use self::attach::{Direction, NoXdp};
 pub use self::counters::{Counters, RefusedPackets};
 pub use self::figures::{MapFill, ProgramRuns};
+pub use self::keepalive::KeepaliveMaps;
 pub use self::kernel::{Kernel, check_kernel};
 pub use self::pins::{Pins, check_bpffs};
 

@@ -162,6 +162,7 @@ impl Engine {
         if self.metrics != config.metrics {
             log::warn!("metrics: another address takes effect when the daemon starts again");
         }
+        self.hook.set(config.hook);
         if self.interfaces != config.interfaces {
             self.interfaces = config.interfaces;
             self.reconcile_ports().await;

@@ -1,6 +1,7 @@
 //! Keeps tunnels as they are to be: entry, MTU and running flag follow what is written and what the surroundings are.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ipip_common::abi::{Carried, TunnelEntry};
@@ -8,6 +9,7 @@ use ipip_common::abi::{Carried, TunnelEntry};
 use super::Engine;
 use super::ports::tunnel_role;
 use super::tunnels::GONE;
+use crate::alive::Watched;
 use crate::failure::Failure;
 use crate::lower::{self, Facts};
 use crate::tun::switch_ipv6;
@@ -68,13 +70,16 @@ impl Engine {
             installed.facts = facts;
             installed.was_up |= !tunnel.disabled;
             installed.limits.store(tunnel.remote.is_ipv6(), Ordering::Relaxed);
-            let carrier = reason.is_empty();
-            if installed.carrier != Some(carrier) {
-                installed.tun.set_carrier(carrier).map_err(|error| Failure::io("setting carrier", &error))?;
-                installed.carrier = Some(carrier);
-            }
+            let watched = Watched {
+                name: tunnel.name.clone(),
+                tun: Arc::clone(&installed.tun),
+                keepalive: tunnel.keepalive,
+                mode: tunnel.keepalive_mode,
+                entry: installed.entry,
+                obstacle: reason,
+            };
+            running.reason = self.alive.follow(id, watched)?;
         }
-        running.reason = reason;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What the programs know of the host beside its tunnels: its addresses, and the MPLS routes that only swap.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 use ipip_common::abi::{LabelEntry, OwnAddress};
 
@@ -11,8 +12,9 @@ use crate::netlink::LabelRoute;
 impl Engine {
     /// Forgets addresses that an earlier daemon noted and that the host no longer has.
     pub(super) async fn remove_stale_addresses(&mut self) -> Result<(), Failure> {
+        let here = self.netlink.addresses().await?;
         let here: HashSet<OwnAddress> =
-            self.netlink.addresses().await?.into_iter().map(OwnAddress::of).collect();
+            here.into_iter().map(|address| OwnAddress::of(address.local)).collect();
         for address in self.kernel.addresses() {
             if !here.contains(&address) {
                 self.kernel.clear_address(address)?;
@@ -23,7 +25,9 @@ impl Engine {
 
     /// Follows the host's addresses.
     pub(super) async fn reconcile_addresses(&mut self) -> Result<(), Failure> {
-        let here = self.netlink.addresses().await?;
+        let all = self.netlink.addresses().await?;
+        let here: HashSet<IpAddr> = all.iter().map(|address| address.local).collect();
+        self.alive.readdress(all);
         for address in here.difference(&self.addresses) {
             if let Err(failure) = self.kernel.set_address(OwnAddress::of(*address)) {
                 log::error!("address {address}: {failure}");

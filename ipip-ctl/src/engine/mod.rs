@@ -31,6 +31,7 @@ use self::ports::PortState;
 use self::spread::CpuWatch;
 use self::tell::Seen;
 use self::tunnels::Running;
+use crate::alive::{self, Alive, Hook};
 use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
@@ -72,6 +73,10 @@ pub struct Engine {
     labels: BTreeMap<u32, LabelEntry>,
     events: Events,
     seen: Seen,
+    /// The far ends of the tunnels, and their carriers.
+    alive: Alive,
+    /// What is told of running flags that come and go.
+    hook: Hook,
 }
 
 impl Engine {
@@ -83,7 +88,9 @@ impl Engine {
         kernel: Kernel,
         (netlink, listener): (Netlink, Listener),
         events: Events,
+        (alive, hook): (Alive, Hook),
     ) -> Self {
+        hook.set(config.hook);
         let taken: BTreeSet<u32> = kernel.ports().values().filter_map(Port::tunnel_id).collect();
         Self {
             file,
@@ -107,6 +114,8 @@ impl Engine {
             addresses: HashSet::new(),
             events,
             seen: Seen::default(),
+            alive,
+            hook,
         }
     }
 
@@ -150,6 +159,15 @@ impl Engine {
         self.reconcile_labels().await;
         self.tell();
         Ok(())
+    }
+
+    /// Takes notice of a running flag that came or went with a far end.
+    pub fn heed(&mut self, change: &alive::Change) {
+        let running = self.running.get_mut(&change.tunnel);
+        if let Some(running) = running.filter(|running| running.installed.is_some()) {
+            running.reason.clone_from(&change.reason);
+        }
+        self.tell_of_tunnel(&change.tunnel);
     }
 
     /// Removes everything from the kernel: a clean stop.

@@ -66,6 +66,7 @@ impl Engine {
         for peer in self.kernel.peers_of(id) {
             self.kernel.clear_peer(&peer)?;
         }
+        self.alive.forget(id);
         self.kernel.clear_tunnel(id)?;
         self.kernel.allow_only(id, &[])
     }

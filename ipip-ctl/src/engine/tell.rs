@@ -8,7 +8,7 @@ use super::Engine;
 use super::tunnels::Running;
 use crate::api::change::{Action, Change};
 use crate::api::protocol::PortView;
-use crate::events::Event;
+use crate::events::{Event, Events};
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -26,31 +26,42 @@ enum State {
     Invalid(String),
 }
 
+impl Seen {
+    fn tell_of_tunnel(&mut self, name: &str, is_disabled: bool, running: Option<&Running>, events: &Events) {
+        let Some(running) = running else { return };
+        let state = state(is_disabled, running);
+        if self.tunnels.get(name) == Some(&state) {
+            return;
+        }
+        let tunnel = name.to_owned();
+        match &state {
+            // Somebody disabled it, which was told.
+            State::Disabled => {}
+            State::Running => events.emit(Event::Running { tunnel }),
+            State::Invalid(reason) => events.emit(Event::Invalid { tunnel, reason: reason.clone() }),
+        }
+        self.tunnels.insert(name.to_owned(), state);
+    }
+}
+
 impl Engine {
     /// Tells which tunnels and ports do otherwise than when it was called last.
     pub(super) fn tell(&mut self) {
         self.tell_of_ports();
-        for tunnel in &self.table {
-            let Some(running) = self.running.get(&tunnel.name) else { continue };
-            let state = state(tunnel.disabled, running);
-            if self.seen.tunnels.get(&tunnel.name) == Some(&state) {
-                continue;
-            }
-            let name = tunnel.name.clone();
-            match &state {
-                // Somebody disabled it, which was told.
-                State::Disabled => {}
-                State::Running => self.events.emit(Event::Running { tunnel: name }),
-                State::Invalid(reason) => {
-                    self.events.emit(Event::Invalid { tunnel: name, reason: reason.clone() });
-                }
-            }
-            self.seen.tunnels.insert(tunnel.name.clone(), state);
+        let all = self.table.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.disabled));
+        for (name, is_disabled) in all {
+            self.seen.tell_of_tunnel(name, is_disabled, self.running.get(name), &self.events);
         }
         if self.seen.tunnels.len() > self.table.len() {
             let table = &self.table;
             self.seen.tunnels.retain(|name, _| table.contains(name));
         }
+    }
+
+    /// The same for one tunnel.
+    pub(super) fn tell_of_tunnel(&mut self, name: &str) {
+        let Some(tunnel) = self.table.get(name) else { return };
+        self.seen.tell_of_tunnel(name, tunnel.disabled, self.running.get(name), &self.events);
     }
 
     fn tell_of_ports(&mut self) {

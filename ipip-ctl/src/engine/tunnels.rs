@@ -44,7 +44,6 @@ pub(super) struct Installed {
     /// What stands in the map.
     pub(super) role: Port,
     pub(super) entry: Option<TunnelConfig>,
-    pub(super) carrier: Option<bool>,
     /// It has been set up at least once.
     pub(super) was_up: bool,
     /// The tunnel is over IPv6, where encapsulation has a limit.
@@ -128,7 +127,6 @@ impl Engine {
             drain,
             role: tunnel_role(id, &tunnel.name),
             entry: None,
-            carrier: None,
             was_up: false,
             limits,
         };
@@ -149,6 +147,10 @@ impl Engine {
         if !is_taken_over {
             tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
             self.kernel.clear_counters(id)?;
+            self.alive.forget(id);
+        } else if self.alive.was_gone(id) {
+            // The kernel gave it carrier when it was opened.
+            tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
         }
         switch_ipv6(&tunnel.name, tunnel.kind.carries(Carried::Ipv6));
         let made = if_nametoindex(tunnel.name.as_str()).unwrap_or(0);

@@ -32,6 +32,7 @@ impl Engine {
             counters = Counters { traffic: self.kernel.traffic(installed.id)?, refused };
             counters.refuse(Tier::Daemon, Reason::NoSlowPath, installed.left_over.load(Ordering::Relaxed));
         }
+        let liveness = installed.and_then(|installed| self.alive.view(installed.id));
         let is_over_ipv6 = tunnel.remote.is_ipv6();
         Ok(TunnelView {
             name: tunnel.name.clone(),
@@ -49,7 +50,8 @@ impl Engine {
             dont_fragment: tunnel.dont_fragment,
             allowed_inner: tunnel.allowed_inner.iter().map(ToString::to_string).collect(),
             clamp_tcp_mss: tunnel.clamp_tcp_mss,
-            keepalive: "0".to_owned(),
+            keepalive: tunnel.keepalive.to_string(),
+            keepalive_mode: tunnel.keepalive_mode,
             allow_fast_path: tunnel.allow_fast_path,
             spread: tunnel.spread,
             spreading: installed.is_some_and(Installed::is_spread),
@@ -62,6 +64,7 @@ impl Engine {
                 tc: share(&counters, Tier::Tc),
                 daemon: share(&counters, Tier::Daemon),
             },
+            liveness,
             refused: counters.refused.iter().map(refused).collect(),
         })
     }

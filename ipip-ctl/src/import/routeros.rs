@@ -154,6 +154,8 @@ fn change(row: &mut Row, parts: &[Part]) -> Vec<String> {
     for part in parts {
         match part {
             Part::Set(key, value) => problems.extend(row.set(key, value).err()),
+            // No keepalive is none, and not the default.
+            Part::Unset(key) if key == "keepalive" => problems.extend(row.set(key, "0").err()),
             Part::Unset(key) => row.unset(key),
             Part::Bare(word) => problems.push(format!("`{word}`: not understood")),
             Part::Find(_) => problems.push("[...]: not understood here".to_owned()),

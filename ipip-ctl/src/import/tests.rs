@@ -42,7 +42,7 @@ set 0 comment=broker
         tunnels,
         [
             "name=berlin kind=ipip local-address=198.51.100.1 remote-address=203.0.113.2 mtu=1472 clamp-tcp-mss=no \
-             allow-fast-path=no comment=to \"Berlin\" \\ 5$",
+             allow-fast-path=no keepalive=0 comment=to \"Berlin\" \\ 5$",
             "name=rome kind=ipip remote-address=203.0.113.3 dscp=46 dont-fragment=inherit disabled=no",
             "name=six kind=6in4 local-address=198.51.100.1 remote-address=216.66.80.30 comment=broker",
             "name=v6 kind=ipipv6 remote-address=2001:db8::2",
@@ -53,7 +53,7 @@ set 0 comment=broker
 
 #[test]
 fn what_is_not_understood_is_told_with_its_line_and_costs_no_other() {
-    let text = "add name=early\n/interface ipip\nadd name=a remote-address=10.0.0.1 mtuu=1400 \\\n  keepalive=10s,10\n\
+    let text = "add name=early\n/interface ipip\nadd name=a remote-address=10.0.0.1 mtuu=1400 \\\n  sort=fast\n\
                 add name=b remote-address=nowhere\nadd name=c remote-address=10.0.0.3 ipsec-secret=hush\n\
                 add name=\"d\nremove 0\nset nobody mtu=5\nset [ find name\n/ip address\nadd address=1.1.1.1/24 interface=a\n\
                 /interface 6to4\nadd name=automatic\n";
@@ -64,7 +64,7 @@ fn what_is_not_understood_is_told_with_its_line_and_costs_no_other() {
     for (at, words) in [
         (0, "no menu stands above"),
         (1, "did you mean `mtu`?"),
-        (2, "keepalive `10s,10`"),
+        (2, "`sort`"),
         (3, "remote-address `nowhere`"),
         (4, "the tunnel is left out"),
         (5, "column 12: the quoted text has no end"),

@@ -1,12 +1,10 @@
 //! Addresses of this host.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
-
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 
 use super::{Netlink, failed};
+use crate::alive::InterfaceAddress;
 use crate::failure::Failure;
 
 impl Netlink {
@@ -15,7 +13,7 @@ impl Netlink {
     /// # Errors
     ///
     /// The kernel does not answer.
-    pub async fn addresses(&self) -> Result<HashSet<IpAddr>, Failure> {
+    pub async fn addresses(&self) -> Result<Vec<InterfaceAddress>, Failure> {
         let messages: Vec<AddressMessage> = self
             .handle
             .address()
@@ -45,15 +43,20 @@ fn flags_of(message: &AddressMessage) -> AddressFlags {
 }
 
 /// Of a point-to-point interface `IFA_LOCAL` is this end, and `IFA_ADDRESS` the other; IPv6 may have the latter alone.
-fn address(message: &AddressMessage) -> Option<IpAddr> {
-    let mut address = None;
+fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
+    let (mut local, mut address) = (None, None);
     for attribute in &message.attributes {
         #[expect(clippy::wildcard_enum_match_arm, reason = "two of the kernel's many attributes")]
         match attribute {
-            AddressAttribute::Local(local) => return Some(*local),
+            AddressAttribute::Local(found) => local = Some(*found),
             AddressAttribute::Address(found) => address = Some(*found),
             _ => {}
         }
     }
-    address
+    Some(InterfaceAddress {
+        ifindex: message.header.index,
+        local: local.or(address)?,
+        peer: local.and(address),
+        prefix_len: message.header.prefix_len,
+    })
 }

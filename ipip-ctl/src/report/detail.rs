@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::screen::{BAD, COMMENT, Screen};
 use super::{Numbered, flag, legend, paint_flag};
+use crate::alive::Liveness;
 use crate::api::protocol::{TierTraffic, TunnelView};
 use crate::spec::Word;
 
@@ -67,6 +68,9 @@ fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::f
     if !tunnel.reason.is_empty() {
         writeln!(text, "     reason={:?}", tunnel.reason)?;
     }
+    if let Some(liveness) = tunnel.liveness.as_ref().filter(|liveness| liveness.is_known()) {
+        write_liveness(text, liveness)?;
+    }
     for (tier, traffic) in
         [("xdp", tunnel.traffic.xdp), ("tc", tunnel.traffic.tc), ("daemon", tunnel.traffic.daemon)]
     {
@@ -98,10 +102,36 @@ fn write_properties(text: &mut String, tunnel: &TunnelView) -> std::fmt::Result 
     }
     write!(text, " dont-fragment={}", Word::from(tunnel.dont_fragment))?;
     write!(text, " allowed-inner={}", tunnel.allowed_inner.join(","))?;
-    write!(text, "\n     clamp-tcp-mss={} keepalive={}", yes_no(tunnel.clamp_tcp_mss), tunnel.keepalive)?;
+    write!(
+        text,
+        "\n     clamp-tcp-mss={} keepalive={} keepalive-mode={}",
+        yes_no(tunnel.clamp_tcp_mss),
+        tunnel.keepalive,
+        tunnel.keepalive_mode.name()
+    )?;
     write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
     write!(text, " spread={}", Word::from(tunnel.spread))?;
     writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))
+}
+
+fn write_liveness(text: &mut String, liveness: &Liveness) -> std::fmt::Result {
+    write!(text, "     keepalive-state={}", liveness.state)?;
+    if let Some(way) = &liveness.answered_by {
+        write!(text, " answered-by={way}")?;
+    }
+    for (name, us) in [
+        ("rtt", liveness.rtt_us),
+        ("rtt-mean", liveness.rtt_mean_us),
+        ("rtt-min", liveness.rtt_min_us),
+        ("rtt-max", liveness.rtt_max_us),
+        ("jitter", liveness.jitter_us),
+    ] {
+        if let Some(us) = us {
+            write!(text, " {name}={}.{:03}ms", us / 1000, us % 1000)?;
+        }
+    }
+    write!(text, " probes={} answers={}", liveness.probes, liveness.answers)?;
+    writeln!(text, " missed={} lost={}/{}", liveness.missed, liveness.lost, liveness.lost_of)
 }
 
 fn write_traffic(text: &mut String, tier: &str, traffic: TierTraffic) -> std::fmt::Result {

@@ -19,7 +19,9 @@ fn view(name: &str, remote: &str) -> TunnelView {
         dont_fragment: DontFragment::No,
         allowed_inner: Vec::new(),
         clamp_tcp_mss: true,
-        keepalive: "0".into(),
+        keepalive: "10s,10".into(),
+        keepalive_mode: crate::tunnel::KeepaliveMode::Auto,
+        liveness: None,
         allow_fast_path: true,
         spread: Spread::Auto,
         spreading: false,
@@ -97,7 +99,7 @@ Flags: X - disabled, R - running, I - invalid
  0 R ;;; to Berlin
      name=berlin kind=ipip local-address=0.0.0.0 remote-address=203.0.113.2 mtu=auto actual-mtu=1480
      ttl=64 dscp=inherit decap-dscp=no ecn=normal dont-fragment=no allowed-inner=
-     clamp-tcp-mss=yes keepalive=0 allow-fast-path=yes spread=auto disabled=no running=yes
+     clamp-tcp-mss=yes keepalive=10s,10 keepalive-mode=auto allow-fast-path=yes spread=auto disabled=no running=yes
      traffic tier=xdp sent-packets=7 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=tc sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0
      traffic tier=daemon sent-packets=0 sent-bytes=0 received-packets=0 received-bytes=0

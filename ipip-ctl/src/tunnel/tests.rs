@@ -40,6 +40,8 @@ fn defaults_are_those_of_the_documents() {
             dont_fragment: DontFragment::No,
             allowed_inner: Vec::new(),
             clamp_tcp_mss: true,
+            keepalive: Keepalive::default(),
+            keepalive_mode: KeepaliveMode::Auto,
             allow_fast_path: true,
             spread: Spread::Auto,
             disabled: false,
@@ -223,13 +225,20 @@ fn yes_and_no_are_words_or_booleans() {
 }
 
 #[test]
-fn keepalive_may_only_be_off() {
-    for word in [Word::Number(0), "0".into(), "0s".into()] {
-        Tunnel::try_from(TunnelSpec { keepalive: Some(word), ..spec() }).unwrap();
+fn keepalive_has_modes_for_what_is_carried() {
+    let with = |kind: &str, mode: &str| {
+        let (kind, keepalive_mode) = (Some(kind.into()), Some(mode.into()));
+        TunnelSpec { kind, keepalive_mode, ..spec() }
+    };
+    for kind in ["ipip", "6in4", "any"] {
+        for mode in ["auto", "reflect", "echo", "passive"] {
+            assert_eq!(Tunnel::try_from(with(kind, mode)).unwrap().keepalive_mode.name(), mode);
+        }
     }
-    let failure = refused(TunnelSpec { keepalive: Some("10s,10".into()), ..spec() });
-    assert_eq!(failure.kind, FailureKind::Unsupported);
-    assert!(failure.message.contains("not in this version"), "{failure}");
+    Tunnel::try_from(with("mpls", "passive")).unwrap();
+    let failure = refused(with("mpls", "echo"));
+    assert!(failure.message.contains("kind mpls carries none"), "{failure}");
+    assert!(refused(with("ipip", "bfd")).message.contains("neither auto"));
 }
 
 #[test]

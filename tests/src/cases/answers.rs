@@ -75,6 +75,29 @@ fn of_kind(kind: Kind) -> Vec<Case> {
         cases.push(goes_on("K1 an echo from the remote is no reflection", &{
             between(echo(kind, &data(4)), [REMOTE, LOCAL], [REMOTE6, LOCAL6])
         }));
+        cases.extend(outside(kind));
     }
     cases
+}
+
+/// What comes back outside of the tunnel.
+fn outside(kind: Kind) -> Vec<Case> {
+    let case = |name: &str, packet: &Any, tc| {
+        let case = Case::out_of_tunnel(&format!("{name}, {kind}"), packet).tc(tc);
+        case.tunnel(|tunnel| *tunnel = kind.tunnel())
+    };
+    let remote = |packet: Any| between(packet, [REMOTE, LOCAL], [REMOTE6, LOCAL6]);
+    let somebody = |packet: Any| between(packet, [to::SLOW, LOCAL], [to::SLOW6, LOCAL6]);
+    let forged = Expected::Drop(Reason::BadAnswer);
+    vec![
+        case("K1 a forged reflection outside ends here", &remote(echo(kind, &data(1))), forged.clone()),
+        case("K1 a forged reply outside ends here", &remote(reply(echo(kind, &data(6)))), forged),
+        case("K1 an echo outside is foreign", &remote(echo(kind, &data(6))), Expected::Foreign),
+        case("K1 a ping's reply is foreign", &remote(reply(echo(kind, &[7; 32]))), Expected::Foreign),
+        case(
+            "K1 a reply from somebody else is foreign",
+            &somebody(reply(echo(kind, &data(6)))),
+            Expected::Foreign,
+        ),
+    ]
 }

@@ -29,7 +29,22 @@ fn answers_are_counted_once() {
     // Probe 70 may be answered 63 probes later, and no more.
     assert_eq!(answer(&mut answers, 6, 50), Worth::Late);
     assert_eq!(answer(&mut answers, 7, 50), Worth::Counted);
-    assert_eq!((answers.count, answers.latest, answers.way), (5, 70, 1));
+    assert_eq!((answers.count, answers.latest, answers.way()), (5, 70, Some(Way::Reflect)));
+}
+
+#[test]
+fn the_best_way_is_remembered_whichever_answer_came_first() {
+    let mut answers = Answers::default();
+    let mut by = |sequence, way: Way| {
+        let probe = Probe { sequence, way: way as u32, sent_ns: 0 };
+        (answers.take(&probing(), &probe, probe.nonce(KEY), 1), answers.way())
+    };
+    assert_eq!(by(5, Way::Outer), (Worth::Counted, Some(Way::Outer)));
+    assert_eq!(by(5, Way::Neighbour), (Worth::Repeated, Some(Way::Neighbour)));
+    assert_eq!(by(5, Way::Reflect), (Worth::Repeated, Some(Way::Neighbour)));
+    // An older probe's says nothing of now.
+    assert_eq!(by(4, Way::Itself), (Worth::Counted, Some(Way::Neighbour)));
+    assert_eq!(by(6, Way::Reflect), (Worth::Counted, Some(Way::Reflect)));
 }
 
 #[test]
@@ -81,6 +96,13 @@ fn losses_are_those_of_the_last_probes() {
     // The last one is not due yet, answered or not.
     assert_eq!((answers.lost(6, 1), answers.lost(7, 1), answers.lost(8, 1)), ((2, 5), (2, 6), (3, 7)));
     assert_eq!(answers.lost(200, 0), (64, 64));
+    for sequence in 7..=300 {
+        answer(&mut answers, sequence, 1);
+    }
+    assert_eq!(
+        (answers.lost(300, 0), answers.lost(300, 1), answers.lost(301, 1)),
+        ((0, 64), (0, 63), (0, 64))
+    );
 }
 
 proptest! {

@@ -113,7 +113,7 @@ fn bad_value_is_named_with_its_place() {
         ("mtu = [1400]", FailureKind::Usage),
         ("dscp = 64", FailureKind::Usage),
         ("disabled = 3", FailureKind::Usage),
-        ("keepalive = \"10s\"", FailureKind::Unsupported),
+        ("keepalive = \"10ms\"", FailureKind::Usage),
         ("local-address = 5", FailureKind::Usage),
         ("local-address = \"10.0.0.1\"", FailureKind::Usage),
         ("local-address = \"2001:db8::1\"", FailureKind::Usage),

@@ -56,14 +56,22 @@ prop_compose! {
         dont_fragment in prop_oneof![Just(DontFragment::No), Just(DontFragment::Inherit)],
         allowed_inner in prefixes(kind),
         spread in prop::sample::select(vec![Spread::Auto, Spread::On, Spread::Off]),
+        ((millis, retries, answers), keepalive_mode) in (
+            (50..=3_600_000_u64, 0..=24_u32, 1..=100_u32),
+            prop_oneof![Just(KeepaliveMode::Auto), Just(KeepaliveMode::Passive)],
+        ),
         (decap_dscp, has_label, clamp_tcp_mss, allow_fast_path, disabled) in any::<(bool, bool, bool, bool, bool)>(),
         comment in prop::option::of("[ -~äöü]{1,40}"),
     ) -> Tunnel {
         let flow_label = if has_label && !is_ipv4 { FlowLabel::Auto } else { FlowLabel::No };
+        let interval = std::time::Duration::from_millis(millis);
+        let keepalive =
+            if retries == 0 { Keepalive::Off } else { Keepalive::Every { interval, retries, answers } };
         let encapsulation_limit = if is_ipv4 { EncapsulationLimit::None } else { limit };
         Tunnel {
             name, kind, local, remote, mtu, ttl, dscp, decap_dscp, ecn, flow_label, encapsulation_limit,
-            dont_fragment, allowed_inner, clamp_tcp_mss, allow_fast_path, spread, disabled, comment,
+            dont_fragment, allowed_inner, clamp_tcp_mss, keepalive, keepalive_mode, allow_fast_path, spread,
+            disabled, comment,
         }
     }
 }

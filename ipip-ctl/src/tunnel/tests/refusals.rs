@@ -194,6 +194,16 @@ fn of_switches_and_texts() {
             (FOUR, r#""clamp-tcp-mss":"1""#, "clamp-tcp-mss `1`: neither yes nor no"),
             (FOUR, r#""allow-fast-path":"on""#, "allow-fast-path `on`: neither yes nor no"),
             (FOUR, r#""disabled":"Yes""#, "disabled `Yes`: neither yes nor no"),
+            (
+                FOUR,
+                r#""keepalive":"49ms,3""#,
+                "keepalive `49ms,3`: the interval is 50 ms to 1 h, in whole milliseconds",
+            ),
+            (
+                FOUR,
+                r#""keepalive-mode":"bfd""#,
+                "keepalive-mode `bfd`: neither auto, reflect, echo nor passive",
+            ),
             (FOUR, r#""comment":"two\nlines""#, "comment: more than one line of 255 characters"),
             (
                 FOUR,
@@ -201,9 +211,5 @@ fn of_switches_and_texts() {
                 "name `a/b`: an interface's name has no `/`, `:` or `%`, and no `-` in front",
             ),
         ],
-    );
-    all_are(
-        FailureKind::Unsupported,
-        &[(FOUR, r#""keepalive":"10s,10""#, "keepalive `10s,10`: probes are not in this version")],
     );
 }

@@ -1,0 +1,134 @@
+//! The command that is told of running flags that come and go. It may hang or fail, and stops nothing.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+/// How long it may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many changes may wait for it; older ones are dropped.
+const WAITING: usize = 256;
+
+/// A running flag that came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The tunnel's name.
+    pub tunnel: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Why it does not; empty where it does.
+    pub reason: String,
+}
+
+/// The command, which the configuration may change at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Hook(Arc<Mutex<Option<PathBuf>>>);
+
+impl Hook {
+    /// Sets the command, or that there is none.
+    pub fn set(&self, command: Option<PathBuf>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = command;
+    }
+
+    fn get(&self) -> Option<PathBuf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the command of every change, one after the other, so that the last one that it hears of is the last.
+    pub async fn follow(self, mut changes: UnboundedReceiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            let late = changes.len();
+            if late >= WAITING {
+                log::warn!("hook: too slow, {} is not told to it", change.tunnel);
+                continue;
+            }
+            if let Some(command) = self.get()
+                && let Err(why) = run(&command, &change, PATIENCE).await
+            {
+                log::warn!("hook {}: tunnel {}: {why}", command.display(), change.tunnel);
+            }
+        }
+    }
+}
+
+/// Runs it to its end; when it takes longer than `patience`, it is killed with all that it started.
+async fn run(command: &PathBuf, change: &Change, patience: Duration) -> Result<(), String> {
+    let mut child = Command::new(command)
+        .args([change.tunnel.as_str(), if change.running { "up" } else { "down" }, &change.reason])
+        .env("IPIP_TUNNEL", &change.tunnel)
+        .env("IPIP_RUNNING", if change.running { "yes" } else { "no" })
+        .env("IPIP_REASON", &change.reason)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    match timeout(patience, child.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("it failed ({status})")),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            let group = child.id().and_then(|id| i32::try_from(id).ok()).map(nix::unistd::Pid::from_raw);
+            if let Some(group) = group {
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+            }
+            let _ = child.wait().await;
+            Err(format!("it took longer than {} s, and was killed", patience.as_secs_f32()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn change() -> Change {
+        Change { tunnel: "ipip1".into(), running: false, reason: "it's gone".into() }
+    }
+
+    fn script(folder: &tempfile::TempDir, text: &str) -> PathBuf {
+        let path = folder.path().join("hook");
+        fs::write(&path, format!("#!/bin/sh\ncd {}\n{text}\n", folder.path().display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[tokio::test]
+    async fn it_is_told_what_happened_and_one_that_fails_hangs_or_is_not_there_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = script(&folder, "echo \"$1|$2|$3|$IPIP_TUNNEL|$IPIP_RUNNING|$IPIP_REASON\" > told");
+        run(&command, &change(), PATIENCE).await.unwrap();
+        let told = fs::read_to_string(folder.path().join("told")).unwrap();
+        assert_eq!(told, "ipip1|down|it's gone|ipip1|no|it's gone\n");
+        let failed = run(&script(&folder, "exit 3"), &change(), PATIENCE).await.unwrap_err();
+        assert!(failed.contains("exit status: 3"), "{failed}");
+        let command = script(&folder, "sleep 60 & echo $! > child; wait");
+        let hung = run(&command, &change(), Duration::from_millis(500)).await.unwrap_err();
+        assert!(hung.contains("was killed"), "{hung}");
+        // With what it started.
+        let child: i32 = fs::read_to_string(folder.path().join("child")).unwrap().trim().parse().unwrap();
+        let is_gone = || {
+            let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        };
+        for _ in 0..100 {
+            if is_gone() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(is_gone());
+        let missing = run(&folder.path().join("none"), &change(), PATIENCE).await.unwrap_err();
+        assert!(missing.contains("No such file"), "{missing}");
+    }
+}

@@ -1,0 +1,216 @@
+//! One thread for the probes of all tunnels, and one timer wheel.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::time::DelayQueue;
+
+use super::hook::Change;
+use super::socket::Sockets;
+use super::view::Liveness;
+use super::watch::{self, Turn, Watch, Watched};
+use super::ways::InterfaceAddress;
+use crate::dataplane::KeepaliveMaps;
+use crate::failure::Failure;
+
+/// The first probes of many tunnels that begin at once are spread over this time, or over an interval where that is less.
+const SPREAD: Duration = Duration::from_secs(1);
+/// The far ends of all tunnels.
+#[derive(Clone, Debug)]
+pub struct Alive {
+    shared: Arc<Shared>,
+    wakes: UnboundedSender<Entry>,
+}
+
+/// An entry of the wheel: whose, which, and when.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: u32,
+    ticket: u64,
+    at: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    maps: KeepaliveMaps,
+    sockets: Sockets,
+    state: Mutex<State>,
+    changes: UnboundedSender<Change>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    watches: BTreeMap<u32, Watch>,
+    /// The addresses of every interface.
+    addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
+    tickets: u64,
+}
+
+impl Alive {
+    /// Starts the thread. What it finds goes to `changes`.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub fn start(maps: KeepaliveMaps, changes: UnboundedSender<Change>) -> Result<Self, Failure> {
+        let (wakes, entries) = unbounded_channel();
+        let shared = Arc::new(Shared { maps, sockets: Sockets::open(), state: Mutex::default(), changes });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Failure::io("starting a timer", &error))?;
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("keepalive".to_owned())
+            .spawn(move || runtime.block_on(turn(&theirs, entries)))
+            .map_err(|error| Failure::io("starting a thread", &error))?;
+        Ok(Self { shared, wakes })
+    }
+
+    /// Follows what the engine says of a tunnel, sets its carrier, and returns why it does not run; empty where it does.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not set the carrier.
+    pub fn follow(&self, id: u32, watched: Watched) -> Result<String, Failure> {
+        let now = Instant::now();
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        let maps = &self.shared.maps;
+        let addresses = watched.entry.and_then(|entry| state.addresses.get(&entry.ifindex));
+        let addresses = addresses.map(Vec::as_slice).unwrap_or_default();
+        // An interface that was made anew is another tunnel's, whatever its number.
+        let known = state.watches.remove(&id).filter(|watch| Arc::ptr_eq(&watch.watched.tun, &watched.tun));
+        let (mut watch, is_changed) = match known {
+            Some(mut watch) => {
+                let is_changed = watch.follow(watched, maps);
+                watch.readdress(addresses);
+                (watch, is_changed)
+            }
+            None => (Watch::new(id, watched, addresses, maps, now), true),
+        };
+        if is_changed && let Some(interval) = watch.begin(now) {
+            state.tickets += 1;
+            watch.ticket = state.tickets;
+            // Neighbouring tunnels do not begin at once, but the first of them does.
+            let spread = interval.min(SPREAD).mul_f64(f64::from(id.wrapping_sub(1) % 1024) / 1024.0);
+            let at = now + spread;
+            watch.defer(at);
+            let _ = self.wakes.send(Entry { id, ticket: state.tickets, at });
+        }
+        let settled = self.shared.settle(&mut watch);
+        let reason = watch.reason.clone();
+        state.watches.insert(id, watch);
+        settled.map(|()| reason).map_err(|error| Failure::io("setting carrier", &error))
+    }
+
+    /// Follows the addresses of this host's interfaces.
+    pub fn readdress(&self, all: Vec<InterfaceAddress>) {
+        let mut addresses: BTreeMap<u32, Vec<InterfaceAddress>> = BTreeMap::new();
+        for address in all {
+            addresses.entry(address.ifindex).or_default().push(address);
+        }
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        if state.addresses == addresses {
+            return;
+        }
+        for watch in state.watches.values_mut() {
+            let its = watch.ifindex().and_then(|ifindex| addresses.get(&ifindex));
+            watch.readdress(its.map(Vec::as_slice).unwrap_or_default());
+        }
+        state.addresses = addresses;
+    }
+
+    /// Forgets a tunnel that is taken down, and what was known of its far end.
+    pub fn forget(&self, id: u32) {
+        self.shared.state().watches.remove(&id);
+        self.shared.maps.clear(id);
+    }
+
+    /// Whether an earlier daemon knew the far end of a tunnel to be gone.
+    #[must_use]
+    pub fn was_gone(&self, id: u32) -> bool {
+        watch::was_gone(&self.shared.maps.read(id).0)
+    }
+
+    /// How a tunnel's far end does; `None` where the tunnel is not known here.
+    #[must_use]
+    pub fn view(&self, id: u32) -> Option<Liveness> {
+        self.shared.state().watches.get(&id).map(|watch| watch.view(&self.shared.maps))
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the carrier, and tells everybody when that changed.
+    fn settle(&self, watch: &mut Watch) -> std::io::Result<()> {
+        let Turn::Carrier(running) = watch.settle()? else { return Ok(()) };
+        let (tunnel, reason) = (watch.watched.name.clone(), watch.reason.clone());
+        // Nobody listens while the daemon stops.
+        let _ = self.changes.send(Change { tunnel, running, reason });
+        Ok(())
+    }
+
+    /// Looks at the tunnels that are due, and returns when each is due next.
+    fn look(&self, due: &[Entry]) -> Vec<Entry> {
+        let mut state = self.state();
+        let mut next = Vec::with_capacity(due.len());
+        for entry in due {
+            let Some(watch) = state.watches.get_mut(&entry.id) else { continue };
+            if watch.ticket != entry.ticket {
+                continue;
+            }
+            if let Some(at) = watch.look(&self.maps, &self.sockets, Instant::now()) {
+                next.push(Entry { at, ..*entry });
+            }
+            if let Err(error) = self.settle(watch) {
+                log::error!("tunnel {}: setting carrier: {error}", watch.watched.name);
+            }
+        }
+        next
+    }
+}
+
+/// Turns the wheel until the daemon ends.
+async fn turn(shared: &Shared, mut entries: UnboundedReceiver<Entry>) {
+    let mut wheel: DelayQueue<Entry> = DelayQueue::new();
+    loop {
+        let Some(due) = next(&mut wheel, &mut entries).await else { return };
+        for entry in shared.look(&due) {
+            insert(&mut wheel, entry);
+        }
+    }
+}
+
+/// All that is due; `None` at the end.
+async fn next(wheel: &mut DelayQueue<Entry>, entries: &mut UnboundedReceiver<Entry>) -> Option<Vec<Entry>> {
+    let mut due = Vec::new();
+    let is_over = poll_fn(|context| {
+        loop {
+            match entries.poll_recv(context) {
+                Poll::Ready(Some(entry)) => insert(wheel, entry),
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Pending => break,
+            }
+        }
+        while let Poll::Ready(Some(expired)) = wheel.poll_expired(context) {
+            due.push(expired.into_inner());
+        }
+        if due.is_empty() { Poll::Pending } else { Poll::Ready(false) }
+    })
+    .await;
+    (!is_over).then_some(due)
+}
+
+fn insert(wheel: &mut DelayQueue<Entry>, entry: Entry) {
+    wheel.insert_at(entry, entry.at.into());
+}
