@@ -55,6 +55,8 @@ fn all_traffic_goes_through_the_tunnel() {
         "answered, 0 lost",
         "TCP: every byte arrived, and is right",
         "protocol 4 (IP in IP)",
+        "R goes after 0.",
+        "R is back after 0.",
         "malformed or with a wrong checksum: none",
     ] {
         assert!(output.contains(said), "no `{said}` in:\n{output}");

@@ -49,7 +49,9 @@ impl Daemon {
 
     /// Adds the tunnel and waits until it runs and both interfaces are served.
     pub(super) fn add(&self, name: &str, (local, remote): (&str, &str)) -> Result<()> {
-        self.ask(&["add", name, "--local-address", local, "--remote-address", remote])?;
+        // Probes would be among the packets that are counted.
+        let ends = ["--local-address", local, "--remote-address", remote];
+        self.ask(&[&["add", name][..], &ends, &["--keepalive", "0"]].concat())?;
         self.wait("has the tunnel running", || {
             let ports = self.ports()?;
             let served = |port: &str| ports.iter().any(|(name, _)| name == port);
@@ -69,9 +71,13 @@ impl Daemon {
 
     /// What the tunnel has carried and refused so far.
     pub(super) fn counters(&self) -> Result<Counters> {
-        let tunnels = self.tunnels()?;
-        let tunnel = tunnels.first().with_context(|| format!("{}: the tunnel is gone", self.end))?;
-        Ok(Counters::read(tunnel))
+        Ok(Counters::read(&self.tunnel()?))
+    }
+
+    /// The tunnel, as `print --json` shows it.
+    pub(super) fn tunnel(&self) -> Result<Value> {
+        let first = self.tunnels()?.into_iter().next();
+        first.with_context(|| format!("{}: the tunnel is gone", self.end))
     }
 
     fn tunnels(&self) -> Result<Vec<Value>> {
@@ -82,7 +88,8 @@ impl Daemon {
         Ok(tunnels)
     }
 
-    fn ask(&self, words: &[&str]) -> Result<String> {
+    /// Runs a command of its client.
+    pub(super) fn ask(&self, words: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.ctl);
         // Its own process group: Ctrl-C would end it in the middle of an answer.
         command.args(words).arg("--socket").arg(&self.socket).stdin(Stdio::null()).process_group(0);

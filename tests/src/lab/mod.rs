@@ -2,6 +2,7 @@
 //!
 //! It shows what happens while it happens, then what came of it. Whatever ends it, nothing is left behind.
 
+mod alive;
 mod capture;
 mod counters;
 mod daemon;
@@ -84,7 +85,10 @@ fn show(ctl: &Path, time: Duration) -> Result<bool> {
     let (lines, good) = Summary { outcome, counters, seen, time }.lines(style);
     say("");
     say_all(&lines);
-    Ok(good)
+    let (lines, is_noticed) = alive::watch(&world)?.lines(style);
+    say("");
+    say_all(&lines);
+    Ok(good && is_noticed)
 }
 
 /// Prints a line. A reader who is gone is no reason to stop before everything is taken down.
