@@ -9,6 +9,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::alive::Liveness;
 use crate::api::protocol::{DaemonStatus, TierTraffic, TunnelView};
 use crate::failure::{Failure, FailureKind};
 
@@ -42,6 +43,8 @@ pub fn exposition(snapshot: Snapshot) -> Result<String, Failure> {
 type About = (&'static str, &'static str, Option<Unit>);
 /// Name and help of a state, and whether a tunnel is in it.
 type State = (&'static str, &'static str, fn(&TunnelView) -> bool);
+/// Name and help of a time, and where it is, in microseconds.
+type Time = (&'static str, &'static str, fn(&Liveness) -> Option<u64>);
 /// Name, help and unit of a counter, and its value.
 type Column = (&'static str, &'static str, Unit, fn(TierTraffic) -> u64);
 
@@ -49,6 +52,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_daemon(&mut encoder)?;
         self.encode_states(&mut encoder)?;
+        self.encode_liveness(&mut encoder)?;
         self.encode_traffic(&mut encoder)
     }
 }
@@ -112,6 +116,36 @@ impl Snapshot {
         let mtus = self.tunnels.iter();
         let mtus = mtus.filter_map(|tunnel| Some((of_tunnel(tunnel), u64::from(tunnel.actual_mtu?))));
         gauge(encoder, ("tunnel_mtu", "Largest inner packet of a tunnel in force", Some(Unit::Bytes)), mtus)
+    }
+
+    /// What keepalive knows of far ends; nothing of those that are not asked.
+    fn encode_liveness(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let known = || {
+            let all = self.tunnels.iter();
+            all.filter_map(|tunnel| {
+                let liveness = tunnel.liveness.as_ref().filter(|liveness| liveness.is_known())?;
+                Some((of_tunnel(tunnel), liveness))
+            })
+        };
+        let dead = known().map(|(labels, liveness)| (labels, u64::from(liveness.state == "dead")));
+        gauge(encoder, ("tunnel_peer_dead", "Whether the far end of a tunnel does not answer", None), dead)?;
+        let probes = known().map(|(labels, liveness)| (labels, liveness.probes));
+        counter(encoder, ("tunnel_probes", "Keepalive probes of a tunnel", None), probes)?;
+        let answers = known().map(|(labels, liveness)| (labels, liveness.answers));
+        counter(encoder, ("tunnel_probe_answers", "Answers to them", None), answers)?;
+        let lost = known().map(|(labels, liveness)| (labels, u64::from(liveness.lost)));
+        gauge(encoder, ("tunnel_probes_lost", "How many of the last 64 had no answer", None), lost)?;
+        let times: [Time; 2] = [
+            ("tunnel_round_trip", "Mean round-trip time of a tunnel's probes", |it| it.rtt_mean_us),
+            ("tunnel_jitter", "Mean change of it from one probe to the next", |it| it.jitter_us),
+        ];
+        for (name, help, time) in times {
+            let rows = known().filter_map(|(labels, liveness)| {
+                Some((labels, std::time::Duration::from_micros(time(liveness)?).as_secs_f64()))
+            });
+            gauge(encoder, (name, help, Some(Unit::Seconds)), rows)?;
+        }
+        Ok(())
     }
 
     fn encode_traffic(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

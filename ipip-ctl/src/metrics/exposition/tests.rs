@@ -11,6 +11,16 @@ fn snapshot() -> Snapshot {
     let [mut berlin, off, lost] = three();
     berlin.traffic.xdp =
         TierTraffic { sent_packets: 7, sent_bytes: 700, received_packets: 3, received_bytes: 30 };
+    berlin.liveness = Some(Liveness {
+        state: "alive".into(),
+        probes: 70,
+        answers: 68,
+        lost: 2,
+        lost_of: 64,
+        rtt_mean_us: Some(1500),
+        jitter_us: Some(250),
+        ..Liveness::default()
+    });
     berlin.refused.push(Refused {
         tier: "tc".into(),
         reason: "too-big".into(),
@@ -58,6 +68,12 @@ fn every_number_has_its_line() {
         "ipip_tunnel_invalid{tunnel=\"ipip2\"} 1",
         "ipip_tunnel_invalid{tunnel=\"ipip1\"} 0",
         "ipip_tunnel_mtu_bytes{tunnel=\"berlin\"} 1480",
+        "ipip_tunnel_peer_dead{tunnel=\"berlin\"} 0",
+        "ipip_tunnel_probes_total{tunnel=\"berlin\"} 70",
+        "ipip_tunnel_probe_answers_total{tunnel=\"berlin\"} 68",
+        "ipip_tunnel_probes_lost{tunnel=\"berlin\"} 2",
+        "ipip_tunnel_round_trip_seconds{tunnel=\"berlin\"} 0.0015",
+        "ipip_tunnel_jitter_seconds{tunnel=\"berlin\"} 0.00025",
         "ipip_tunnel_sent_packets_total{tunnel=\"berlin\",tier=\"xdp\"} 7",
         "ipip_tunnel_sent_bytes_total{tunnel=\"berlin\",tier=\"xdp\"} 700",
         "ipip_tunnel_received_packets_total{tunnel=\"berlin\",tier=\"xdp\"} 3",
