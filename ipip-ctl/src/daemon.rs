@@ -20,6 +20,7 @@ use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::failure::{Failure, FailureKind};
+use crate::keeper::Keeper;
 use crate::metrics::{self, Address};
 use crate::netlink::Netlink;
 
@@ -94,6 +95,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
         None => None,
     };
     let pins = Pins::open(&options.pin_dir)?;
+    let keeper = Keeper::find(pins.namespace());
     let (netlink, changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
     let events = Events::default();
@@ -103,7 +105,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     tokio::spawn(hook.clone().follow(told));
     let file = ConfigFile::new(options.config.clone());
     let mut engine =
-        Engine::new(file, config, kernel, (netlink, changes.clone()), events.clone(), (alive, hook));
+        Engine::new(file, config, (kernel, keeper), (netlink, changes.clone()), events.clone(), (alive, hook));
     // Clients that come while it starts wait, and see that it lives.
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
     if let Some(metrics) = metrics {
@@ -175,13 +177,15 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     runtime()?.block_on(async {
-        let kernel = Kernel::load(Pins::open(pin_dir)?)?;
+        let pins = Pins::open(pin_dir)?;
+        let keeper = Keeper::find(pins.namespace());
+        let kernel = Kernel::load(pins)?;
         let nothing = ConfigFile::new(PathBuf::new());
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
         let alive = Alive::start(kernel.keepalive(), mpsc::unbounded_channel().0)?;
         let not_told = (alive, Hook::default());
         let mut engine =
-            Engine::new(nothing, no_ports, kernel, Netlink::connect()?, Events::default(), not_told);
+            Engine::new(nothing, no_ports, (kernel, keeper), Netlink::connect()?, Events::default(), not_told);
         engine.start().await?;
         engine.purge().await;
         Ok(())

@@ -36,6 +36,7 @@ use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
 use crate::failure::Failure;
+use crate::keeper::Keeper;
 use crate::metrics::Address;
 use crate::netlink::{Listener, Netlink};
 use crate::table::TunnelTable;
@@ -53,6 +54,7 @@ pub struct Engine {
     listener: Listener,
     /// The interfaces as they were last looked at.
     links: Links,
+    keeper: Keeper,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
     cpus: CpuWatch,
@@ -85,7 +87,7 @@ impl Engine {
     pub fn new(
         file: ConfigFile,
         config: Config,
-        kernel: Kernel,
+        (kernel, keeper): (Kernel, Keeper),
         (netlink, listener): (Netlink, Listener),
         events: Events,
         (alive, hook): (Alive, Hook),
@@ -102,6 +104,7 @@ impl Engine {
             netlink,
             listener,
             links: Links::default(),
+            keeper,
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
             cpus: CpuWatch::default(),
@@ -136,6 +139,7 @@ impl Engine {
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
         }
+        self.remove_forgotten().await;
         self.reconcile().await?;
         if left > 0 {
             self.events.emit(Event::ProgramsReplaced { interfaces: left });
@@ -178,5 +182,6 @@ impl Engine {
             self.drop_port(ifindex, Some(&port.name));
         }
         self.kernel.forget();
+        self.keeper.end();
     }
 }

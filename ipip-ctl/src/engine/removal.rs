@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use nix::net::if_::if_nametoindex;
+
 use super::Engine;
 use super::tunnels::Installed;
 use crate::failure::Failure;
@@ -34,10 +36,27 @@ impl Engine {
             }
             if let Some(link) = link {
                 log::info!("tunnel {}: no longer configured, removed", link.name);
+                drop(self.keeper.take(&link.name));
             }
             stale.push((id, *ifindex));
         }
         self.remove_tunnels(&stale).await;
+    }
+
+    /// Removes interfaces that were kept for an earlier daemon which died while it took their tunnels down.
+    pub(super) async fn remove_forgotten(&mut self) {
+        for (name, kept) in self.keeper.take_rest() {
+            drop(kept.tun);
+            let is_used = self.running.values().any(|running| running.has_id(kept.id));
+            if !is_used {
+                self.keeper.let_go(kept.id);
+            }
+            let Ok(index) = if_nametoindex(name.as_str()) else { continue };
+            if let Err(failure) = self.netlink.remove(&[index], self.links.free_group()).await {
+                log::warn!("{failure}");
+            }
+            self.links.remove(index);
+        }
     }
 
     async fn remove_tunnels(&mut self, tunnels: &[(u32, u32)]) {
@@ -77,6 +96,7 @@ impl Engine {
                 log::error!("tunnel with interface {ifindex}: {failure}");
             }
             self.kernel.detach(*ifindex, None);
+            self.keeper.let_go(*id);
             self.by_ifindex.remove(ifindex);
             self.by_id.remove(id);
             self.free_ids.insert(*id);

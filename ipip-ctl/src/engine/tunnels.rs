@@ -60,6 +60,10 @@ impl Running {
         Self { installed: None, reason: GONE.to_owned() }
     }
 
+    pub(super) fn has_id(&self, id: u32) -> bool {
+        self.installed.as_ref().is_some_and(|installed| installed.id == id)
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.installed.is_some() && self.reason.is_empty()
     }
@@ -87,7 +91,8 @@ impl Engine {
         // Asked of the kernel: the name may have been taken a moment ago.
         let existing = if_nametoindex(tunnel.name.as_str()).ok();
         let known = existing.and_then(|ifindex| self.kernel.ports().get(&ifindex)?.tunnel_id());
-        if existing.is_some() && known.is_none() {
+        let kept = self.keeper.take(&tunnel.name).filter(|_| existing.is_some());
+        if existing.is_some() && known.is_none() && kept.is_none() {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!("interface {}: the name is another interface's", tunnel.name),
@@ -98,9 +103,16 @@ impl Engine {
             Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
                 .with_hint("remove one first")
         })?;
-        let tun = Tun::open(&tunnel.name)?;
+        let (kept_id, tun) = match kept {
+            Some(kept) => (Some(kept.id), kept.tun),
+            None => (None, Tun::open(&tunnel.name)?),
+        };
         // After an error the new interface goes away with its descriptor.
         let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
+        self.keeper.keep(id, &tun);
+        if let Some(other) = kept_id.filter(|kept| *kept != id) {
+            self.keeper.let_go(other);
+        }
         self.free_ids.remove(&id);
         self.by_ifindex.insert(ifindex, tunnel.name.clone());
         self.by_id.insert(id, tunnel.name.clone());
