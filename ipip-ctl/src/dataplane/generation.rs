@@ -1,37 +1,17 @@
 //! The generation of all that the programs remember of flows: raised on every change, by whoever notices it first.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use aya::maps::{Array, MapData};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
-};
+use nix::sys::socket::{MsgFlags, recv};
 
 use super::failed;
 use crate::failure::Failure;
-
-/// What routes and neighbours depend on, by the kernel's numbers of its multicast groups (`linux/rtnetlink.h`).
-const GROUPS: [libc::c_uint; 13] = [
-    libc::RTNLGRP_LINK,
-    libc::RTNLGRP_NEIGH,
-    libc::RTNLGRP_IPV4_IFADDR,
-    libc::RTNLGRP_IPV4_ROUTE,
-    libc::RTNLGRP_IPV4_RULE,
-    libc::RTNLGRP_IPV6_IFADDR,
-    libc::RTNLGRP_IPV6_ROUTE,
-    libc::RTNLGRP_IPV6_RULE,
-    libc::RTNLGRP_IPV4_NETCONF,
-    libc::RTNLGRP_IPV6_NETCONF,
-    libc::RTNLGRP_MPLS_ROUTE,
-    libc::RTNLGRP_MPLS_NETCONF,
-    RTNLGRP_NEXTHOP,
-];
-/// Nexthop objects (Linux 5.3).
-const RTNLGRP_NEXTHOP: libc::c_uint = 32;
+use crate::netlink::open_listener;
 
 /// A handle on the programs' variable.
 #[derive(Clone)]
@@ -66,7 +46,8 @@ impl Generation {
     ///
     /// The kernel refuses the socket.
     pub(super) fn follow(&self) -> Result<(), Failure> {
-        let listener = listener().map_err(|error| failed("listening for changes of routes", &error))?;
+        let listener = open_listener(libc::RTNLGRP_NEIGH)
+            .map_err(|error| failed("listening for changes of routes", &error))?;
         let generation = self.clone();
         thread::Builder::new()
             .name("generation".to_owned())
@@ -88,16 +69,4 @@ impl Generation {
             .map(drop)
             .map_err(|error| Failure::io("starting a thread", &error))
     }
-}
-
-fn listener() -> nix::Result<OwnedFd> {
-    let listener = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        Some(SockProtocol::NetlinkRoute),
-    )?;
-    let groups = GROUPS.into_iter().fold(0, |mask, group| mask | 1 << (group - 1));
-    bind(listener.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
-    Ok(listener)
 }

@@ -3,6 +3,7 @@
 use ipip_common::abi::{Carried, TunnelConfig};
 
 use super::Engine;
+use crate::failure::Failure;
 use crate::lower::{self, Facts};
 use crate::netlink::Link;
 use crate::tunnel::Tunnel;
@@ -17,7 +18,8 @@ impl Engine {
         let is_busy = self.installed(&tunnel.name).is_some_and(|installed| installed.busy.is_busy());
         let mut facts = Facts { is_local_missing, is_busy, ..Facts::default() };
         if let Some(way) = way {
-            self.know_link(way.ifindex).await;
+            // A failure is that of an interface that is not there.
+            let _ = self.know_link(way.ifindex).await;
             let link_mtu = self.links.get(way.ifindex).map(|link| link.mtu);
             facts.underlay = way.ifindex;
             facts.next_hop = Some(way.gateway.unwrap_or(tunnel.remote));
@@ -32,13 +34,14 @@ impl Engine {
         (facts, reason)
     }
 
-    /// A route may lead to an interface whose own word has not been heard yet.
-    async fn know_link(&mut self, ifindex: u32) {
+    /// Looks at an interface whose own word may not have been heard yet.
+    pub(super) async fn know_link(&mut self, ifindex: u32) -> Result<(), Failure> {
         if self.links.get(ifindex).is_none()
-            && let Ok(Some(link)) = self.netlink.link(ifindex).await
+            && let Some(link) = self.netlink.link(ifindex).await?
         {
             self.links.put(link);
         }
+        Ok(())
     }
 
     /// Keeps the next hop of a tunnel with MPLS resolved: the kernel does so for IP packets alone, and the programs

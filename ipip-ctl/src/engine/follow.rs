@@ -18,13 +18,22 @@ impl Engine {
     ///
     /// The kernel does not answer at all.
     pub async fn follow_changes(&mut self) -> Result<(), Failure> {
-        let mut changes = self.listener.take();
-        if changes.is_empty() {
+        let changes = self.listener.take();
+        if changes.is_empty() && !self.is_behind {
             return Ok(());
         }
-        if changes.everything {
-            return self.reconcile().await;
+        // Until it has been followed: what was taken is told but once.
+        let is_behind = std::mem::replace(&mut self.is_behind, true);
+        if changes.everything || is_behind {
+            self.reconcile().await?;
+        } else {
+            self.follow_told(changes).await?;
         }
+        self.is_behind = false;
+        Ok(())
+    }
+
+    async fn follow_told(&mut self, mut changes: Changes) -> Result<(), Failure> {
         let told = std::mem::take(&mut changes.links);
         changes.links = self.look_at_links(&told).await?;
         if !changes.addresses.is_empty() {
@@ -53,6 +62,11 @@ impl Engine {
     /// Looks at what the kernel does not tell: settings and drivers of ports, and some of the tunnels, so that it comes
     /// to each of them from time to time.
     pub async fn look_around(&mut self) {
+        if self.is_behind
+            && let Err(failure) = self.follow_changes().await
+        {
+            log::error!("{failure}");
+        }
         let ports: BTreeSet<u32> = self.ports.keys().copied().collect();
         self.follow_ports(&ports, &BTreeSet::new()).await;
         let count = self.table.len().min(SLICE);

@@ -47,6 +47,10 @@ impl Engine {
     pub(super) async fn follow(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
         let Some(installed) = self.installed(&tunnel.name) else { return Ok(()) };
         let (id, ifindex) = (installed.id, installed.ifindex);
+        // A list of interfaces that changed while the kernel wrote it may lack one that is there.
+        if self.links.get(ifindex).is_none() {
+            self.know_link(ifindex).await?;
+        }
         if self.links.get(ifindex).is_none() {
             self.lost(&tunnel.name);
             return Ok(());

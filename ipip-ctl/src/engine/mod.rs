@@ -52,6 +52,8 @@ pub struct Engine {
     kernel: Kernel,
     netlink: Netlink,
     listener: Listener,
+    /// The kernel did not answer when changes were to be followed: everything is to be looked at again.
+    is_behind: bool,
     /// The interfaces as they were last looked at.
     links: Links,
     keeper: Keeper,
@@ -103,6 +105,7 @@ impl Engine {
             kernel,
             netlink,
             listener,
+            is_behind: false,
             links: Links::default(),
             keeper,
             ports: BTreeMap::new(),

@@ -18,10 +18,9 @@ use tokio::sync::Notify;
 use super::changes::Changes;
 use crate::failure::Failure;
 
-/// The kernel's numbers of its multicast groups (`linux/rtnetlink.h`).
-const GROUPS: [libc::c_uint; 13] = [
+/// What ways and interfaces depend on, by the kernel's numbers of its multicast groups (`linux/rtnetlink.h`).
+const GROUPS: [libc::c_uint; 12] = [
     libc::RTNLGRP_LINK,
-    libc::RTNLGRP_TC,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV4_ROUTE,
     libc::RTNLGRP_IPV4_RULE,
@@ -54,8 +53,8 @@ impl Listener {
     ///
     /// The kernel refuses the socket.
     pub(super) fn start() -> Result<Self, Failure> {
-        let socket =
-            open().map_err(|error| Failure::io("listening for changes of the network", &error.into()))?;
+        let socket = open(libc::RTNLGRP_TC)
+            .map_err(|error| Failure::io("listening for changes of the network", &error.into()))?;
         let listener = Self::default();
         let copy = listener.clone();
         thread::Builder::new()
@@ -106,7 +105,8 @@ impl Listener {
     }
 }
 
-fn open() -> nix::Result<OwnedFd> {
+/// A socket that hears of interfaces, addresses, routes, rules and settings, and of one group more.
+pub(crate) fn open(group: libc::c_uint) -> nix::Result<OwnedFd> {
     let listener = socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -115,7 +115,7 @@ fn open() -> nix::Result<OwnedFd> {
     )?;
     // Past the system's limit where that is allowed.
     setsockopt(&listener, RcvBufForce, &ROOM).or_else(|_| setsockopt(&listener, RcvBuf, &ROOM))?;
-    let groups = GROUPS.into_iter().fold(0, |mask, group| mask | 1 << (group - 1));
+    let groups = GROUPS.into_iter().chain([group]).fold(0, |mask, group| mask | 1 << (group - 1));
     bind(listener.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
     Ok(listener)
 }

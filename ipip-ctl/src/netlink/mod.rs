@@ -15,6 +15,7 @@ pub use self::changes::{Changes, Destinations};
 pub use self::labels::LabelRoute;
 pub use self::links::Link;
 pub use self::listen::Listener;
+pub(crate) use self::listen::open as open_listener;
 pub use self::routes::Way;
 use crate::failure::{Failure, FailureKind};
 
