@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -153,13 +153,45 @@ fn the_command_follows_and_ends_as_it_is_asked() {
     assert!(new.output().contains("has ended"), "{}", new.output());
 }
 
+/// What a daemon and its clients take for the list of groups, without a change to this machine.
+const WITH_GROUPS: &str = "mount --bind \"$1\" /etc/group && shift && exec \"$@\"";
+const MEMBERS: &str = "4711";
+
 #[test]
-fn the_socket_is_the_groups_and_tells_events_line_by_line() {
+fn the_socket_is_for_root_and_the_group_and_for_nobody_else() {
+    let Some(ctl) = need::ctl() else { return };
+    let namespace = Netns::new("evgroup");
+    let daemon = Daemon::prepare(&ctl, &namespace, "");
+    let folder = daemon.config().parent().expect("a directory").to_owned();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("opening the directory");
+    let groups = folder.join("group");
+    fs::write(&groups, format!("root:x:0:\nipip:x:{MEMBERS}:\n")).expect("writing the groups");
+    let plain = daemon.command();
+    let mut command = namespace.command("unshare");
+    command.args(["--mount", "sh", "-c", WITH_GROUPS, "sh"]).arg(&groups);
+    let mut running = Running::start(command.arg(plain.get_program()).args(plain.get_args()));
+    wait::until_true("the daemon answers", Duration::from_secs(30), || {
+        assert!(running.ended().is_none(), "{}", running.output());
+        daemon.try_run("status").code == Some(0)
+    });
+    let file = fs::metadata(daemon.socket()).expect("a socket");
+    assert_eq!((file.mode() & 0o7777, file.uid(), file.gid().to_string()), (0o660, 0, MEMBERS.to_owned()));
+    let status_as = |group: &str| {
+        let mut command = namespace.command("setpriv");
+        command.args(["--reuid", "65534", "--regid", group, "--clear-groups"]).arg(&ctl);
+        ipip_tests::ctl::answer(command.arg("--socket").arg(daemon.socket()).arg("status"))
+    };
+    let (member, stranger) = (status_as(MEMBERS), status_as("65534"));
+    assert_eq!(member.code, Some(0), "{member:?}");
+    assert!(stranger.errors.contains("a member of the group ipip"), "{stranger:?}");
+    stranger.is_failure(5);
+}
+
+#[test]
+fn the_socket_tells_events_line_by_line() {
     let Some(ctl) = need::ctl() else { return };
     let namespace = Netns::new("evsocket");
     let daemon = Daemon::start(&ctl, &namespace);
-    let file = fs::metadata(daemon.socket()).expect("a socket");
-    assert_eq!((file.mode() & 0o7777, file.uid()), (0o660, 0));
     let mut stream = UnixStream::connect(daemon.socket()).expect("a daemon");
     stream.set_read_timeout(Some(FOLLOW)).expect("a socket");
     stream.write_all(b"{\"protocol\":1,\"request\":{\"events\":{}}}\n").expect("writing");

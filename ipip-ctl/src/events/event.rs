@@ -109,6 +109,17 @@ pub struct Told {
     pub event: Event,
 }
 
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The tunnel of this name.
+    Tunnel(&'a str),
+    /// The interface of this name, that the daemon is attached to.
+    Port(&'a str),
+    /// The daemon, and all that it does.
+    Daemon,
+}
+
 impl Event {
     /// The name of its kind, as in JSON.
     #[must_use]
@@ -132,9 +143,9 @@ impl Event {
         }
     }
 
-    /// The tunnel that it is about, if it is about one.
+    /// What it is about.
     #[must_use]
-    pub fn tunnel(&self) -> Option<&str> {
+    pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Added { tunnel }
             | Self::Changed { tunnel, .. }
@@ -143,37 +154,27 @@ impl Event {
             | Self::Enabled { tunnel }
             | Self::Disabled { tunnel }
             | Self::Running { tunnel }
-            | Self::Invalid { tunnel, .. } => Some(tunnel),
+            | Self::Invalid { tunnel, .. } => Subject::Tunnel(tunnel),
+            Self::PortCame { port, .. } | Self::PortChanged { port, .. } | Self::PortWent { port } => {
+                Subject::Port(port)
+            }
             Self::Started { .. }
             | Self::ProgramsReplaced { .. }
             | Self::Reloaded
-            | Self::ReloadFailed { .. }
-            | Self::PortCame { .. }
-            | Self::PortChanged { .. }
-            | Self::PortWent { .. } => None,
+            | Self::ReloadFailed { .. } => Subject::Daemon,
         }
+    }
+
+    /// The tunnel that it is about, if it is about one.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<&str> {
+        if let Subject::Tunnel(name) = self.subject() { Some(name) } else { None }
     }
 
     /// The port that it is about, if it is about one.
     #[must_use]
     pub fn port(&self) -> Option<&str> {
-        match self {
-            Self::PortCame { port, .. } | Self::PortChanged { port, .. } | Self::PortWent { port } => {
-                Some(port)
-            }
-            Self::Started { .. }
-            | Self::ProgramsReplaced { .. }
-            | Self::Reloaded
-            | Self::ReloadFailed { .. }
-            | Self::Added { .. }
-            | Self::Changed { .. }
-            | Self::Removed { .. }
-            | Self::Restored { .. }
-            | Self::Enabled { .. }
-            | Self::Disabled { .. }
-            | Self::Running { .. }
-            | Self::Invalid { .. } => None,
-        }
+        if let Subject::Port(name) = self.subject() { Some(name) } else { None }
     }
 
     /// Whether something is not as it should be.
@@ -213,11 +214,10 @@ impl Event {
 /// As the log has it.
 impl Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(tunnel) = self.tunnel() {
-            write!(f, "tunnel {tunnel}: ")?;
-        }
-        if let Some(port) = self.port() {
-            write!(f, "port {port}: ")?;
+        match self.subject() {
+            Subject::Tunnel(name) => write!(f, "tunnel {name}: ")?,
+            Subject::Port(name) => write!(f, "port {name}: ")?,
+            Subject::Daemon => {}
         }
         f.write_str(self.kind())?;
         let details = self.details();

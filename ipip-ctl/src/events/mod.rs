@@ -3,5 +3,5 @@
 mod event;
 mod journal;
 
-pub use self::event::{Event, Told};
+pub use self::event::{Event, Subject, Told};
 pub use self::journal::{Events, KEPT_MAX, Missed, Subscription};

@@ -1,7 +1,7 @@
 //! What the live view shows: pure state, moved on by samples, events and keys.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,9 @@ use crate::failure::Failure;
 
 /// How many rates of a tunnel are kept: one a column on the widest screens.
 const HISTORY_MAX: usize = 512;
+/// Of very many tunnels fewer: as many as a graph in the list shows, or what is here in all (64 MB).
+const HISTORY_MIN: usize = 64;
+const HISTORY_ALL: usize = 2_000_000;
 /// How many events are kept.
 const EVENTS_MAX: usize = 100;
 
@@ -123,7 +126,9 @@ impl App {
     /// Takes new numbers. Those of the first time have no rates yet.
     pub(super) fn take(&mut self, sample: Sample) {
         let rates = sample.since(self.last.as_ref().unwrap_or(&sample));
-        self.history.retain(|name, _| sample.tunnels.iter().any(|(_, tunnel)| tunnel.name == *name));
+        let there: HashSet<&str> = sample.tunnels.iter().map(|(_, tunnel)| tunnel.name.as_str()).collect();
+        self.history.retain(|name, _| there.contains(name.as_str()));
+        let most = (HISTORY_ALL / sample.tunnels.len().max(1)).clamp(HISTORY_MIN, HISTORY_MAX);
         self.rows = sample
             .tunnels
             .iter()
@@ -133,9 +138,7 @@ impl App {
         if self.last.is_some() {
             for row in &self.rows {
                 let history = self.history.entry(row.view.name.clone()).or_default();
-                if history.len() == HISTORY_MAX {
-                    history.pop_front();
-                }
+                history.drain(..(history.len() + 1).saturating_sub(most));
                 history.push_back(row.rates.total());
             }
         }
