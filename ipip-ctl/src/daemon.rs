@@ -104,8 +104,14 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let (hook, (tell_hook, told)) = (Hook::default(), mpsc::unbounded_channel());
     tokio::spawn(hook.clone().follow(told));
     let file = ConfigFile::new(options.config.clone());
-    let mut engine =
-        Engine::new(file, config, (kernel, keeper), (netlink, changes.clone()), events.clone(), (alive, hook));
+    let mut engine = Engine::new(
+        file,
+        config,
+        (kernel, keeper),
+        (netlink, changes.clone()),
+        events.clone(),
+        (alive, hook),
+    );
     // Clients that come while it starts wait, and see that it lives.
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
     if let Some(metrics) = metrics {
@@ -184,8 +190,14 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
         let alive = Alive::start(kernel.keepalive(), mpsc::unbounded_channel().0)?;
         let not_told = (alive, Hook::default());
-        let mut engine =
-            Engine::new(nothing, no_ports, (kernel, keeper), Netlink::connect()?, Events::default(), not_told);
+        let mut engine = Engine::new(
+            nothing,
+            no_ports,
+            (kernel, keeper),
+            Netlink::connect()?,
+            Events::default(),
+            not_told,
+        );
         engine.start().await?;
         engine.purge().await;
         Ok(())

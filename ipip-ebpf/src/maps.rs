@@ -8,9 +8,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use ipip_common::abi::{
-    AllowedInner, Answers, Carried, KNOWN_FLOWS, KnownFlow, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED,
-    MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_SHARING, MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing,
-    Traffic, TunnelEntry,
+    AllowedInner, Answers, Carried, KnownFlow, LEAST_FLOW_BITS, LOW_PORTS as LOW, LabelEntry, MAX_ADDRESSES,
+    MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_SHARING, MAX_TUNNELS, OwnAddress, PeerKey, Port,
+    Probing, Traffic, TunnelEntry,
 };
 
 #[btf_map]
@@ -24,13 +24,16 @@ pub(crate) static PEERS: HashMap<PeerKey, u32, { MAX_TUNNELS as usize * Carried:
 pub(crate) static PORTS: HashMap<u32, Port, { MAX_PORTS as usize }> = HashMap::new();
 
 #[btf_map]
+pub(crate) static LOW_PORTS: Array<Port, { LOW as usize }> = Array::new();
+
+#[btf_map]
 pub(crate) static TRAFFIC: PerCpuArray<Traffic, { MAX_TUNNELS as usize }> = PerCpuArray::new();
 
 #[btf_map]
 pub(crate) static REFUSALS: PerCpuHashMap<u32, u64, { MAX_REFUSALS as usize }> = PerCpuHashMap::new();
 
 #[btf_map]
-pub(crate) static FLOWS: PerCpuArray<KnownFlow, { KNOWN_FLOWS as usize }> = PerCpuArray::new();
+pub(crate) static FLOWS: PerCpuArray<KnownFlow, { 1 << LEAST_FLOW_BITS }> = PerCpuArray::new();
 
 #[btf_map]
 pub(crate) static ADDRESSES: HashMap<OwnAddress, u32, { MAX_ADDRESSES as usize }> = HashMap::new();
@@ -90,6 +93,11 @@ impl Changing {
 /// Identifications that one CPU may use before it repeats: `ipip_common::abi::ident_block`. Set at load.
 #[unsafe(no_mangle)]
 pub(crate) static IDENT_BLOCK: Global<u32> = Global::new(65536);
+
+/// Bits of a flow's place that the table is too small for: 32 less `ipip_common::abi::flow_bits`. Set at load, with the
+/// table's size.
+#[unsafe(no_mangle)]
+pub(crate) static FLOW_SHIFT: Global<u32> = Global::new(32 - LEAST_FLOW_BITS);
 
 /// Bytes in front of the network header of what the tunnel interface sends: none on a TUN device. The test
 /// run of the kernel always brings an Ethernet header and sets 14. Set at load.

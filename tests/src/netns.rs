@@ -167,11 +167,21 @@ impl Drop for Netns {
 
 /// Connects two namespaces with a veth pair and brings both ends up.
 pub fn connect(left: (&Netns, &str), right: (&Netns, &str)) {
+    join(left, &[], right);
+}
+
+/// The same, where the first interface has this number.
+pub fn connect_numbered((left, name, index): (&Netns, &str, u32), right: (&Netns, &str)) {
+    join((left, name), &["index", &index.to_string()], right);
+}
+
+fn join(left: (&Netns, &str), words: &[&str], right: (&Netns, &str)) {
     let ((left_space, left_name), (right_space, right_name)) = (left, right);
     succeed(
         Command::new("ip")
-            .args(["link", "add", "name", left_name, "netns", left_space.name(), "type", "veth"])
-            .args(["peer", "name", right_name, "netns", right_space.name()]),
+            .args(["link", "add", "name", left_name, "netns", left_space.name()])
+            .args(words)
+            .args(["type", "veth", "peer", "name", right_name, "netns", right_space.name()]),
     );
     left_space.run(&format!("ip link set {left_name} up"));
     right_space.run(&format!("ip link set {right_name} up"));

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use ipip_common::abi::LOW_PORTS;
 use ipip_tests::ctl::Daemon;
-use ipip_tests::netns::{Netns, connect};
+use ipip_tests::netns::{Netns, connect, connect_numbered};
 use ipip_tests::{need, offload, wait};
 
 /// A router with a client and two ways on; the tunnel's far end is behind both.
@@ -25,12 +26,20 @@ const REMOTE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
 impl World {
     fn new() -> Self {
+        Self::numbered(None)
+    }
+
+    /// The same, where the router's interface towards the client has this number.
+    fn numbered(index: Option<u32>) -> Self {
         let world = Self {
             client: Netns::new("client"),
             router: Netns::new("router"),
             ways: [Netns::new("left"), Netns::new("right")],
         };
-        connect((&world.client, "eth0"), (&world.router, "lan0"));
+        match index {
+            Some(index) => connect_numbered((&world.router, "lan0", index), (&world.client, "eth0")),
+            None => connect((&world.router, "lan0"), (&world.client, "eth0")),
+        }
         world.client.address("eth0", "10.1.0.2/24");
         world.router.address("lan0", "10.1.0.1/24");
         world.client.route("default via 10.1.0.1");
@@ -188,4 +197,19 @@ fn without_a_daemon_a_changed_route_is_followed_within_a_second() {
         assert!(stale < 2000, "{stale} packets took the old way, which is more than a second's");
     });
     assert!(arrived[1] > 0);
+}
+
+/// Numbers of interfaces only grow; those of a busy host of containers have many digits.
+#[test]
+fn an_interface_of_a_high_number_is_a_port_like_any_other() {
+    let Some(ctl) = need::ctl() else { return };
+    let world = World::numbered(Some(LOW_PORTS + 70_000));
+    let daemon = world.tunnel(&ctl);
+    let (sent, arrived) = while_sending(&world, Duration::from_millis(1), |_, takers| {
+        wait::until_true("tier 1 carries them", Duration::from_secs(10), || {
+            takers[0].count.load(Ordering::Relaxed) > 200
+        });
+    });
+    assert!(sent > 200 && arrived[0] > 200);
+    assert!(daemon.counter("ipip1", "xdp", "sent-packets") > 100, "tier 1 carried them");
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use nix::unistd::Pid;
 
 const FLOWS: u16 = 32;
 const PACKETS: u32 = 200;
+/// Packets of a flow that may be on their way: those of all flows fit into a veth's ring of 256, however late a CPU gets to
+/// run.
+const AHEAD: u32 = 6;
 /// An address behind the port by which the outer packets come in.
 const BACK: Ipv4Addr = Ipv4Addr::new(192, 168, 30, 2);
 
@@ -45,6 +49,7 @@ fn send_flows(client: &Netns, (server, address): (&Netns, Ipv4Addr)) {
         receivers.iter().map(|receiver| receiver.local_addr().unwrap()).collect();
     let senders: Vec<UdpSocket> =
         (0..FLOWS).map(|_| client.enter(|| UdpSocket::bind("0.0.0.0:0")).unwrap()).collect();
+    let arrived = AtomicU32::new(0);
     thread::scope(|threads| {
         threads.spawn(|| {
             let mut first = CpuSet::new();
@@ -54,17 +59,21 @@ fn send_flows(client: &Netns, (server, address): (&Netns, Ipv4Addr)) {
                 for (sender, address) in senders.iter().zip(&addresses) {
                     sender.send_to(&number.to_be_bytes(), address).unwrap();
                 }
-                // Sockets take some 200 datagrams at least before they are read.
-                thread::sleep(Duration::from_millis(1));
+                let due = number.saturating_sub(AHEAD) * u32::from(FLOWS);
+                wait::until_true("packets arrive", Duration::from_secs(10), || {
+                    arrived.load(Ordering::Relaxed) >= due
+                });
             }
         });
         for receiver in &receivers {
+            let arrived = &arrived;
             threads.spawn(move || {
                 let mut buffer = [0; 64];
                 for number in 0..PACKETS {
                     let length = receiver
                         .recv(&mut buffer)
                         .unwrap_or_else(|error| panic!("packet {number} is missing: {error}"));
+                    arrived.fetch_add(1, Ordering::Relaxed);
                     assert_eq!(buffer[..length], number.to_be_bytes(), "lost, or out of order");
                 }
             });

@@ -22,7 +22,7 @@ pub use carried::Carried;
 pub use counters::{Tier, TierTraffic, Traffic, ident_block, refusal_key, refusal_of};
 pub use ends::{Ends, address, words};
 pub use key::{AllowedInner, Family, OwnAddress, PeerKey};
-pub use known::{Arrival, Course, KNOWN_FLOWS, KnownFlow, epoch, first_mask, place, place_of};
+pub use known::{Arrival, Course, KnownFlow, LEAST_FLOW_BITS, epoch, first_mask, flow_bits, place, place_of};
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
 pub use port::Port;
@@ -52,3 +52,6 @@ pub const MAX_SHARING: u32 = 256;
 
 /// Interfaces (ports and tunnels together) that the maps have room for.
 pub const MAX_PORTS: u32 = 32_768;
+
+/// Interface indices that an array holds; those above are looked up in a hash.
+pub const LOW_PORTS: u32 = 32_768;

@@ -8,6 +8,9 @@ pub mod map {
     pub const PEERS: &str = "PEERS";
     /// Hash: interface index (`u32`) -> [`crate::abi::Port`].
     pub const PORTS: &str = "PORTS";
+    /// Array: interface index -> [`crate::abi::Port`]. What [`PORTS`] says of the indices below
+    /// [`crate::abi::LOW_PORTS`], for a lookup that costs next to nothing.
+    pub const LOW_PORTS: &str = "LOW_PORTS";
     /// Per-CPU array: tunnel ID -> [`crate::abi::Traffic`].
     pub const TRAFFIC: &str = "TRAFFIC";
     /// Per-CPU hash: [`crate::abi::refusal_key`] -> packets (`u64`); a row comes with the first packet.
@@ -39,9 +42,9 @@ pub mod map {
     /// Where the program stands that decides about flows that are not known.
     pub const WHOLE: u32 = 0;
     /// All maps that are pinned, and so outlive the daemon.
-    pub const PINNED: [&str; 12] = [
-        TUNNELS, PEERS, PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, PROBES, ANSWERS, STAGES,
-        CPU_STAGES,
+    pub const PINNED: [&str; 13] = [
+        TUNNELS, PEERS, PORTS, LOW_PORTS, TRAFFIC, REFUSALS, ADDRESSES, ALLOWED, LABELS, PROBES, ANSWERS,
+        STAGES, CPU_STAGES,
     ];
 }
 

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// Value of the map `PORTS`: the role of one interface.
+/// Value of the maps `PORTS` and `LOW_PORTS`: the role of one interface. Zeros are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Port {
@@ -18,19 +18,21 @@ const _: () = assert!(size_of::<Port>() == 16);
 const FAST: u32 = 1;
 /// The interface takes labelled packets.
 const LABELS: u32 = 2;
+/// The interface has a role.
+const ROLE: u32 = 4;
 
 impl Port {
     /// An Ethernet port with its own address. `fast`: a native XDP program is attached, so that the driver
     /// takes frames that another port's program redirects to it.
     #[must_use]
     pub const fn ethernet(mac: [u8; 6], fast: bool) -> Self {
-        Self { tunnel: 0, flags: if fast { FAST } else { 0 }, mac, reserved: [0; 2] }
+        Self { tunnel: 0, flags: if fast { ROLE | FAST } else { ROLE }, mac, reserved: [0; 2] }
     }
 
     /// The interface of the tunnel with this ID.
     #[must_use]
     pub const fn tunnel(id: u32) -> Self {
-        Self { tunnel: id, flags: 0, mac: [0; 6], reserved: [0; 2] }
+        Self { tunnel: id, flags: ROLE, mac: [0; 6], reserved: [0; 2] }
     }
 
     /// The same, but for whether the host takes labelled packets that arrive there (`net.mpls.conf.NAME.input`).
@@ -46,6 +48,13 @@ impl Port {
     #[inline(always)]
     pub const fn takes_labels(&self) -> bool {
         self.flags & LABELS != 0
+    }
+
+    /// Whether the interface has a role at all.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_role(&self) -> bool {
+        self.flags & ROLE != 0
     }
 
     /// The tunnel's ID; `None` for an Ethernet port.

@@ -6,10 +6,11 @@ use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, Pe
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
-    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Traffic, TunnelEntry, ident_block, map, program,
-    refusal_of,
+    AllowedInner, LabelEntry, OwnAddress, PeerKey, Port, Traffic, TunnelEntry, flow_bits, ident_block, map,
+    program, refusal_of,
 };
 use nix::libc;
+use nix::sys::sysinfo::sysinfo;
 
 use super::generation::Generation;
 use super::lists::Prefixes;
@@ -50,6 +51,7 @@ pub struct Kernel {
     /// What is in `peers`.
     pub(super) owners: Owners,
     pub(super) ports: HashMap<MapData, u32, Port>,
+    pub(super) low_ports: Array<MapData, Port>,
     /// What is in `ports`.
     pub(super) roles: BTreeMap<u32, Port>,
     pub(super) traffic: PerCpuArray<MapData, Traffic>,
@@ -118,6 +120,7 @@ impl Kernel {
             counted: refused.chain(roles.values().filter_map(Port::tunnel_id)).collect(),
             roles,
             ports,
+            low_ports: take(map::LOW_PORTS)?.try_into().map_err(wrong)?,
             traffic: take(map::TRAFFIC)?.try_into().map_err(wrong)?,
             refusals,
             keepalive,
@@ -185,10 +188,16 @@ impl Kernel {
 /// Loads the object on the pinned maps, and its programs into the kernel.
 fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     let cpus = nr_cpus().map_err(|(what, error)| Failure::io(format!("counting CPUs: {what}"), &error))?;
-    let ident_block = ident_block(u32::try_from(cpus).unwrap_or(u32::MAX));
+    let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+    let memory = sysinfo().map_err(|error| Failure::io("asking for the memory", &error.into()))?.ram_total();
+    let ident_block = ident_block(cpus);
+    let flow_bits = flow_bits(memory, cpus);
+    let flow_shift = 32_u32.saturating_sub(flow_bits);
     let mut loader = EbpfLoader::new();
     loader.override_global("IDENT_BLOCK", &ident_block, true);
-    loader.map_max_entries(map::CPUS, u32::try_from(cpus).unwrap_or(1));
+    loader.override_global("FLOW_SHIFT", &flow_shift, true);
+    loader.map_max_entries(map::FLOWS, 1 << flow_bits);
+    loader.map_max_entries(map::CPUS, cpus);
     for name in map::PINNED {
         loader.map_pin_path(name, pins.map(name));
     }

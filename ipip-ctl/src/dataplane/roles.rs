@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aya::maps::MapData;
-use ipip_common::abi::{PeerKey, Port, map};
+use ipip_common::abi::{LOW_PORTS, PeerKey, Port, map};
 
 use super::Kernel;
 use super::kernel::gone;
@@ -90,7 +90,7 @@ impl Kernel {
         let result = self.ports.insert(ifindex, port, 0);
         self.wrote(map::PORTS, result)?;
         self.roles.insert(ifindex, *port);
-        Ok(())
+        self.set_low_port(ifindex, port)
     }
 
     /// Takes an interface's role away.
@@ -99,10 +99,21 @@ impl Kernel {
     ///
     /// The kernel refuses; that it had none is no error.
     pub fn clear_port(&mut self, ifindex: u32) -> Result<(), Failure> {
+        self.set_low_port(ifindex, &bytemuck::Zeroable::zeroed())?;
         let result = gone(self.ports.remove(&ifindex));
         self.wrote(map::PORTS, result)?;
         self.roles.remove(&ifindex);
         Ok(())
+    }
+
+    /// What the hash says of a low index is also in the array. The hash is written first and cleared last: what an earlier
+    /// daemon left is found there.
+    fn set_low_port(&mut self, ifindex: u32, port: &Port) -> Result<(), Failure> {
+        if ifindex >= LOW_PORTS {
+            return Ok(());
+        }
+        let result = self.low_ports.set(ifindex, port, 0);
+        self.wrote(map::LOW_PORTS, result)
     }
 
     /// All interfaces with a role.

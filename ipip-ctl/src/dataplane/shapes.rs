@@ -2,8 +2,8 @@
 
 use aya::maps::MapData;
 use ipip_common::abi::{
-    AllowedInner, Answers, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS,
-    MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing, Traffic, TunnelEntry, map,
+    AllowedInner, Answers, LOW_PORTS, LabelEntry, MAX_ADDRESSES, MAX_ALLOWED, MAX_LABELS, MAX_PORTS,
+    MAX_REFUSALS, MAX_TUNNELS, OwnAddress, PeerKey, Port, Probing, Traffic, TunnelEntry, map,
 };
 
 use super::{Pins, failed};
@@ -15,6 +15,7 @@ pub(super) fn check(pins: &Pins) -> Result<(), Failure> {
         (map::TUNNELS, 4, size_of::<TunnelEntry>(), MAX_TUNNELS),
         (map::PEERS, size_of::<PeerKey>(), 4, MAX_TUNNELS * 3),
         (map::PORTS, 4, size_of::<Port>(), MAX_PORTS),
+        (map::LOW_PORTS, 4, size_of::<Port>(), LOW_PORTS),
         (map::TRAFFIC, 4, size_of::<Traffic>(), MAX_TUNNELS),
         (map::REFUSALS, 4, 8, MAX_REFUSALS),
         (map::ADDRESSES, size_of::<OwnAddress>(), 4, MAX_ADDRESSES),

@@ -26,7 +26,7 @@ impl XdpMemory {
 impl Memory for XdpMemory {
     #[inline(always)]
     fn known(&self, place: u32) -> Option<&KnownFlow> {
-        maps::FLOWS.get(place)
+        maps::FLOWS.get(place >> maps::FLOW_SHIFT.load())
     }
 
     #[inline(always)]

@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use ipip_common::{
     abi::{
-        AllowedInner, Arrival, Course, Family, LabelEntry, OwnAddress, PeerKey, Port, Reason, Tier, Traffic,
-        TunnelEntry, Worth, place_of, refusal_key,
+        AllowedInner, Arrival, Course, Family, LOW_PORTS, LabelEntry, OwnAddress, PeerKey, Port, Reason,
+        Tier, Traffic, TunnelEntry, Worth, place_of, refusal_key,
     },
     packet::{
         flow::{Flow, Ports},
@@ -22,6 +22,9 @@ use crate::maps;
 /// The role of an interface.
 #[inline(always)]
 pub(crate) fn port(ifindex: u32) -> Option<&'static Port> {
+    if ifindex < LOW_PORTS {
+        return maps::LOW_PORTS.get(ifindex).filter(|port| port.has_role());
+    }
     // SAFETY: the daemon replaces a whole value at once, and the programs only read it.
     unsafe { maps::PORTS.get(ifindex) }
 }
@@ -157,7 +160,7 @@ pub(super) fn other_cpu(flow: &Flow) -> Option<u32> {
 /// Remembers a flow. One that is foreign does not take the place of a tunnel's.
 #[inline(always)]
 pub(super) fn remember(arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
-    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow)) else { return };
+    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow) >> maps::FLOW_SHIFT.load()) else { return };
     // SAFETY: as for `traffic`.
     let place = unsafe { &mut *place };
     if matches!(course, Course::Foreign) && place.tunnel() != 0 && place.epoch() == arrival.epoch {

@@ -13,10 +13,12 @@ use aya::programs::{LinkOrder, SchedClassifier, TcAttachType, TestRun as _, Test
 use aya::{Ebpf, EbpfLoader};
 use bytemuck::{Pod, Zeroable};
 use ipip_common::abi::{
-    Carried, Ends, PeerKey, Port, Traffic, TunnelConfig, TunnelEntry, TunnelFlags, ident_block, map, program,
+    Carried, Ends, PeerKey, Port, Traffic, TunnelConfig, TunnelEntry, TunnelFlags, flow_bits, ident_block,
+    map, program,
 };
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::sysinfo::sysinfo;
 use nix::unistd::Pid;
 
 use super::packet;
@@ -175,8 +177,12 @@ impl World {
         let cpus =
             u32::try_from(aya::util::nr_cpus().map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?)?;
         let block = ident_block(cpus);
+        let flow_bits = flow_bits(sysinfo()?.ram_total(), cpus);
+        let shift = 32 - flow_bits;
         let mut loader = EbpfLoader::new();
         loader.override_global("IDENT_BLOCK", &block, true);
+        loader.override_global("FLOW_SHIFT", &shift, true);
+        loader.map_max_entries(map::FLOWS, 1 << flow_bits);
         if tunnels > ipip_common::abi::MAX_TUNNELS {
             for name in [map::TUNNELS, map::TRAFFIC] {
                 loader.map_max_entries(name, tunnels);
@@ -199,10 +205,10 @@ impl World {
         for ifindex in [lan, wan] {
             world.attach(program::XDP_PORT, ifindex)?;
         }
-        let mut ports: HashMap<_, u32, Port> = world.map(map::PORTS)?;
-        ports.insert(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0)?;
-        ports.insert(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0)?;
-        ports.insert(tunnel, Port::tunnel(1).with_labels(true), 0)?;
+        let mut ports: Array<_, Port> = world.map(map::LOW_PORTS)?;
+        ports.set(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0)?;
+        ports.set(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0)?;
+        ports.set(tunnel, Port::tunnel(1).with_labels(true), 0)?;
         Ok(world)
     }
 

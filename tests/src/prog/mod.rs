@@ -6,7 +6,7 @@ mod tables;
 
 use std::path::Path;
 
-use aya::maps::{Array, HashMap, Map, ProgramArray};
+use aya::maps::{Array, Map, ProgramArray};
 use aya::programs::{
     ProgramError, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp, xdp::XdpMode,
 };
@@ -87,11 +87,11 @@ impl World {
             let classifier: &mut SchedClassifier = programs.program_mut(name).unwrap().try_into().unwrap();
             classifier.load().unwrap_or_else(|error| panic!("loading {name}: {error:?}"));
         }
-        let mut ports: HashMap<_, u32, Port> = open(&mut programs, map::PORTS, HashMap::try_from);
-        ports.insert(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0).unwrap();
-        ports.insert(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0).unwrap();
-        ports.insert(slow, Port::ethernet(mac::SLOW, false), 0).unwrap();
-        ports.insert(tunnel, Port::tunnel(TUNNEL).with_labels(true), 0).unwrap();
+        let mut ports: Array<_, Port> = open(&mut programs, map::LOW_PORTS, Array::try_from);
+        ports.set(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0).unwrap();
+        ports.set(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0).unwrap();
+        ports.set(slow, Port::ethernet(mac::SLOW, false), 0).unwrap();
+        ports.set(tunnel, Port::tunnel(TUNNEL).with_labels(true), 0).unwrap();
         Self { programs, installed: Installed::default(), counted: None, lan, wan, tunnel }
     }
 

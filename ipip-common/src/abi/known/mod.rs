@@ -15,8 +15,27 @@ use crate::{
     verdict::Hop,
 };
 
-/// Flows that each CPU remembers; a power of two.
-pub const KNOWN_FLOWS: u32 = 4096;
+/// Flows that each CPU remembers at least, as a power of two: 4096 of them, 590 kB.
+pub const LEAST_FLOW_BITS: u32 = 12;
+/// The same at most: 16,384, 2.4 MB, so that the flows in use stay within reach of a processor's caches.
+const MOST_FLOW_BITS: u32 = 14;
+/// The part of the machine's memory that all CPUs together remember flows in.
+const FLOWS_SHARE: u64 = 256;
+
+/// How many flows each CPU remembers, as a power of two, on a machine with so many bytes of memory and CPUs.
+#[must_use]
+pub const fn flow_bits(memory: u64, cpus: u32) -> u32 {
+    let cpus = if cpus == 0 { 1 } else { cpus as u64 };
+    let flows = memory / FLOWS_SHARE / cpus / size_of::<KnownFlow>() as u64;
+    let bits = 63_u32.saturating_sub(flows.leading_zeros());
+    if bits < LEAST_FLOW_BITS {
+        LEAST_FLOW_BITS
+    } else if bits > MOST_FLOW_BITS {
+        MOST_FLOW_BITS
+    } else {
+        bits
+    }
+}
 
 /// Jiffies of the kernel that one epoch lasts, as a power of two: at the kernel's fastest clock (1000 a second) 64 ms, at
 /// its slowest (100) 0.64 s. What a dead daemon cannot tell is found out by then.
@@ -135,7 +154,8 @@ pub const fn first_mask(family: Family) -> u32 {
     }
 }
 
-/// Where a flow stands in the table. IPv4 addresses are the first of the four words.
+/// Where a flow stands in the table, as a fraction of it in 32 bits: of a table of 2^n places the highest n bits count. IPv4
+/// addresses are the first of the four words.
 #[must_use]
 #[inline(always)]
 pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
@@ -143,7 +163,7 @@ pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
     let [a, b, c, d] = ends;
     let rest = b.wrapping_mul(0x3b67_ae85) ^ c.wrapping_mul(0x3c6e_f373) ^ d.wrapping_mul(0x510e_527f);
     let mixed = a ^ rest ^ (ports as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 64_u32.wrapping_sub(KNOWN_FLOWS.trailing_zeros())) as u32
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 /// The same for a flow as a value.

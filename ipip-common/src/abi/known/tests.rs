@@ -91,10 +91,26 @@ fn flows_are_spread_over_the_table() {
             let mut flow = flow(family);
             flow.source[3 * usize::from(family == Family::V6)] += number % 10;
             flow.ports.source += u16::try_from(number / 10).unwrap();
-            let place = place_of(&flow);
-            assert!(place < KNOWN_FLOWS);
-            places.insert(place);
+            places.insert(place_of(&flow) >> (32 - LEAST_FLOW_BITS));
         }
         assert!(places.len() > 800, "{family:?}: {}", places.len());
+    }
+}
+
+#[test]
+fn the_table_grows_with_the_memory_and_shrinks_with_the_cpus() {
+    const GIB: u64 = 1 << 30;
+    for (memory, cpus, bits) in [
+        (0, 0, 12),
+        (GIB, 4, 12),
+        (2 * GIB, 4, 13),
+        (4 * GIB, 4, 14),
+        (24 * GIB, 2, 14),
+        (32 * GIB, 128, 12),
+        (u64::MAX, 1, 14),
+    ] {
+        assert_eq!(flow_bits(memory, cpus), bits, "{memory} bytes, {cpus} CPUs");
+        let size = u64::from(cpus) * (size_of::<KnownFlow>() as u64) << bits;
+        assert!(bits == LEAST_FLOW_BITS || size <= memory / 256);
     }
 }
