@@ -59,10 +59,10 @@ fn sink(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
-/// The same behind the kernel's router, on the way out: what the kernel costs at its best, without the veth.
+/// The same for packets of the stack: behind the wire, or where they leave the router, which is the kernel at its best.
 #[classifier]
 #[inline(always)]
-fn sink_egress(_ctx: TcContext) -> i32 {
+fn sink_packet(_ctx: TcContext) -> i32 {
     count();
     TC_ACT_SHOT
 }

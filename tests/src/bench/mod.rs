@@ -15,6 +15,7 @@ mod rig;
 pub mod rows;
 mod scale;
 mod tcp;
+mod udp;
 mod veth;
 mod world;
 

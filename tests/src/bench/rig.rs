@@ -95,6 +95,11 @@ impl Rig {
         for (program, ifindex) in ["generate", "generate_long"].into_iter().zip(self.spare) {
             ends.attach(program, ifindex)?;
         }
+        self.take_sink(ends)
+    }
+
+    /// Attaches the sink of frames.
+    pub(super) fn take_sink(&self, ends: &mut World) -> Result<()> {
         ends.attach("sink", self.sink)
     }
 }

@@ -1,22 +1,23 @@
-//! TCP between two hosts through tier 2, against the bare underlay in the same run.
+//! TCP, and segmented UDP, between two hosts through tier 2, against the bare underlay in the same run.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Options;
 use super::rows::Rows;
+use super::{Options, udp};
 use crate::ctl::Daemon;
 use crate::netns::Netns;
 use crate::process::Running;
 use crate::topology::Pair;
 use crate::{inside, wait};
 
-/// What iperf3 measured.
+/// What was measured.
 struct Measured {
     gbits: f64,
-    /// Share of a CPU that the processes at both ends used, for each Gbit/s. What the kernel did in interrupts is not in it.
+    /// CPUs that were busy meanwhile with anything, both ends and the kernel's interrupts among it, in percent of one and
+    /// for each Gbit/s.
     cpu: f64,
 }
 
@@ -43,39 +44,47 @@ pub(super) fn measure(options: &Options, rows: &mut Rows) -> Result<()> {
     ] {
         let bare = Pair::ends(family == "v6");
         for streams in [1, 8] {
-            let (mut ratios, mut through, mut beside) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut cpu_through, mut cpu_beside) = (Vec::new(), Vec::new());
-            for round in 0..rounds {
-                // Both ways, one after the other.
-                let way = round % 2;
-                let client = hosts[way];
-                let under = iperf(client, bare[1 - way], mss, streams, seconds)?;
-                let over = iperf(client, tunnel[1 - way], mss, streams, seconds)?;
-                ratios.push(over.gbits / under.gbits);
-                through.push(over.gbits);
-                beside.push(under.gbits);
-                cpu_through.push(over.cpu);
-                cpu_beside.push(under.cpu);
-            }
             let what = format!("{family}, {streams} stream{}", if streams == 1 { "" } else { "s" });
-            rows.add("tcp", &format!("tunnel / underlay, {what}"), "ratio", None, ratios);
-            rows.add("tcp", &format!("tunnel, {what}"), "Gbit/s", None, through);
-            rows.add("tcp", &format!("underlay, {what}"), "Gbit/s", None, beside);
-            rows.add(
-                "tcp",
-                &format!("tunnel, {what}, CPU of iperf3"),
-                "% for each Gbit/s",
-                None,
-                cpu_through,
-            );
-            rows.add(
-                "tcp",
-                &format!("underlay, {what}, CPU of iperf3"),
-                "% for each Gbit/s",
-                None,
-                cpu_beside,
-            );
+            beside(rows, &what, rounds, |way, is_through| {
+                let server = if is_through { tunnel } else { bare }[1 - way];
+                iperf(hosts[way], server, mss, streams, seconds)
+            })?;
         }
+        beside(rows, &format!("{family}, UDP segments"), rounds, |way, is_through| {
+            let server = (hosts[1 - way], if is_through { tunnel } else { bare }[1 - way]);
+            let (before, start) = (busy()?, Instant::now());
+            let gbits = udp::gbits(hosts[way], server, Duration::from_secs(seconds.into()))?;
+            Ok(Measured { gbits, cpu: share(before, start, gbits)? })
+        })?;
+    }
+    Ok(())
+}
+
+/// Rows of the tunnel beside the bare underlay: both ways, one after the other, and each first in turn.
+fn beside(
+    rows: &mut Rows,
+    what: &str,
+    rounds: usize,
+    mut measure: impl FnMut(usize, bool) -> Result<Measured>,
+) -> Result<()> {
+    let mut ratios = Vec::new();
+    let mut both: [Vec<Measured>; 2] = Default::default();
+    for round in 0..rounds {
+        let is_first = round % 4 < 2;
+        let mut pair = [measure(round % 2, is_first)?, measure(round % 2, !is_first)?];
+        if is_first {
+            pair.reverse();
+        }
+        let [under, over] = pair;
+        ratios.push(over.gbits / under.gbits);
+        both[0].push(under);
+        both[1].push(over);
+    }
+    rows.add("tcp", &format!("tunnel / underlay, {what}"), "ratio", None, ratios);
+    for (name, rounds) in ["underlay", "tunnel"].into_iter().zip(both) {
+        let (gbits, cpu) = rounds.iter().map(|round| (round.gbits, round.cpu)).unzip();
+        rows.add("tcp", &format!("{name}, {what}"), "Gbit/s", None, gbits);
+        rows.add("tcp", &format!("{name}, {what}, CPU"), "% for each Gbit/s", None, cpu);
     }
     Ok(())
 }
@@ -99,6 +108,8 @@ impl Server {
 }
 
 fn iperf(client: &Netns, server: IpAddr, mss: u32, streams: u32, seconds: u32) -> Result<Measured> {
+    let before = busy()?;
+    let start = Instant::now();
     let output = client
         .command("iperf3")
         .args(["--client", &server.to_string(), "--json", "--set-mss", &mss.to_string()])
@@ -110,8 +121,24 @@ fn iperf(client: &Netns, server: IpAddr, mss: u32, streams: u32, seconds: u32) -
     ensure!(report["error"].is_null(), "iperf3: {}", report["error"]);
     let end = &report["end"];
     let bits = end["sum_received"]["bits_per_second"].as_f64().context("iperf3 measured nothing")?;
-    let cpu = &end["cpu_utilization_percent"];
-    let share = |name: &str| cpu[name].as_f64().unwrap_or(f64::NAN);
     let gbits = bits / 1e9;
-    Ok(Measured { gbits, cpu: (share("host_total") + share("remote_total")) / gbits })
+    // The first second is in the CPU's time, which iperf3 leaves out of its own: the traffic is the same.
+    Ok(Measured { gbits, cpu: share(before, start, gbits)? })
+}
+
+/// Percent of a CPU that were busy since `start`, when all were busy for `before` seconds, for each Gbit/s.
+fn share(before: f64, start: Instant, gbits: f64) -> Result<f64> {
+    Ok((busy()? - before) / start.elapsed().as_secs_f64() * 100.0 / gbits)
+}
+
+/// Seconds that all CPUs together were busy since the machine started (`/proc/stat`, in hundredths of a second).
+fn busy() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    let spent: Vec<f64> =
+        line.split_ascii_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+    // user nice system idle iowait irq softirq steal; what follows is in them already.
+    let all: f64 = spent.iter().take(8).sum();
+    let idle: f64 = spent.iter().skip(3).take(2).sum();
+    Ok((all - idle) / 100.0)
 }

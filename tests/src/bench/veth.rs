@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use aya::programs::TcAttachType;
 
 use super::Options;
 use super::packet::{Payload, frame, inner, into_tunnel, local, outer, remote, server, somebody};
@@ -20,7 +21,16 @@ enum Router {
     /// The real programs, with a tunnel of this kind.
     Ours { is_v6: bool, is_over_v6: bool },
     /// The kernel, set up by these commands and taken down by those.
-    Kernel { up: &'static [&'static str], down: &'static [&'static str] },
+    Kernel { up: &'static [&'static str], down: &'static [&'static str], end: End },
+}
+
+/// Where packets of the kernel's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Where they leave the router: the kernel's best case.
+    Egress,
+    /// Behind the wire, as packets of the programs do.
+    Wire,
 }
 
 /// One row.
@@ -106,7 +116,11 @@ fn jobs() -> Vec<Job> {
     for (name, up, down) in KERNEL {
         let is_v6 = name.contains("sit");
         let frame = into_tunnel(is_v6, Payload::Udp, 64);
-        jobs.push(Job { name: name.to_owned(), router: Router::Kernel { up, down }, frame });
+        for (name, end) in
+            [(name.to_owned(), End::Wire), (format!("{name}, to the egress hook"), End::Egress)]
+        {
+            jobs.push(Job { name, router: Router::Kernel { up, down, end }, frame: frame.clone() });
+        }
     }
     jobs
 }
@@ -182,9 +196,15 @@ fn one(
     time: Duration,
 ) -> Result<(Vec<f64>, usize)> {
     match job.router {
-        Router::Kernel { up, down } => {
-            let mut behind = place.host.enter(|| World::ends(&options.object))?;
-            place.host.enter(|| behind.drop_egress("wan0"))?;
+        Router::Kernel { up, down, end } => {
+            let (namespace, hook) = match end {
+                End::Egress => (&place.host, TcAttachType::Egress),
+                End::Wire => (&place.around, TcAttachType::Ingress),
+            };
+            let mut behind = namespace.enter(|| World::ends(&options.object))?;
+            namespace.enter(|| behind.drop_at("wan0", hook))?;
+            // A program in the driver would turn every packet of the stack into a frame first.
+            ends.take_off("sink")?;
             let ready = up.iter().try_for_each(|command| try_run(place, command));
             let result =
                 ready.and_then(|()| rounds(1, || rig.run(ends, &job.frame, time, &mut |_| behind.arrived())));
@@ -193,6 +213,7 @@ fn one(
             for command in down.iter().chain(&back) {
                 let _ = try_run(place, command);
             }
+            rig.take_sink(ends)?;
             result
         }
         Router::Program(_) | Router::Ours { .. } => {

@@ -229,19 +229,26 @@ impl World {
         Ok(())
     }
 
-    /// Drops and counts all that leaves by an interface, for as long as the world lives.
-    pub(super) fn drop_egress(&mut self, interface: &str) -> Result<()> {
+    /// Drops and counts all that comes to this hook of an interface, for as long as the world lives.
+    pub(super) fn drop_at(&mut self, interface: &str, hook: TcAttachType) -> Result<()> {
         let program =
-            self.programs.program_mut("sink_egress").context("the object has no program sink_egress")?;
-        let program: &mut SchedClassifier = program.try_into().context("sink_egress is no classifier")?;
-        program.load().context("loading sink_egress")?;
+            self.programs.program_mut("sink_packet").context("the object has no program sink_packet")?;
+        let program: &mut SchedClassifier = program.try_into().context("sink_packet is no classifier")?;
+        program.load().context("loading sink_packet")?;
         program
-            .attach_with_options(
-                interface,
-                TcAttachType::Egress,
-                TcAttachOptions::TcxOrder(LinkOrder::default()),
-            )
-            .context("attaching sink_egress")?;
+            .attach_with_options(interface, hook, TcAttachOptions::TcxOrder(LinkOrder::default()))
+            .context("attaching sink_packet")?;
+        Ok(())
+    }
+
+    /// Takes one program off its interfaces.
+    pub(super) fn take_off(&mut self, name: &str) -> Result<()> {
+        let links = std::mem::take(&mut self.links);
+        let (off, stay): (Vec<_>, Vec<_>) = links.into_iter().partition(|(other, _)| other == name);
+        self.links = stay;
+        for (name, link) in off {
+            self.program(&name)?.detach(link).with_context(|| format!("detaching {name}"))?;
+        }
         Ok(())
     }
 

@@ -25,9 +25,12 @@ const FLOWS_SHARE: u64 = 256;
 /// How many flows each CPU remembers, as a power of two, on a machine with so many bytes of memory and CPUs.
 #[must_use]
 pub const fn flow_bits(memory: u64, cpus: u32) -> u32 {
-    let cpus = if cpus == 0 { 1 } else { cpus as u64 };
-    let flows = memory / FLOWS_SHARE / cpus / size_of::<KnownFlow>() as u64;
-    let bits = 63_u32.saturating_sub(flows.leading_zeros());
+    let one_of_each_cpu =
+        FLOWS_SHARE.saturating_mul(cpus as u64).saturating_mul(size_of::<KnownFlow>() as u64);
+    let bits = match memory.checked_div(one_of_each_cpu) {
+        Some(flows) => 63_u32.saturating_sub(flows.leading_zeros()),
+        None => 0,
+    };
     if bits < LEAST_FLOW_BITS {
         LEAST_FLOW_BITS
     } else if bits > MOST_FLOW_BITS {

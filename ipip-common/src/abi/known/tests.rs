@@ -110,7 +110,7 @@ fn the_table_grows_with_the_memory_and_shrinks_with_the_cpus() {
         (u64::MAX, 1, 14),
     ] {
         assert_eq!(flow_bits(memory, cpus), bits, "{memory} bytes, {cpus} CPUs");
-        let size = u64::from(cpus) * (size_of::<KnownFlow>() as u64) << bits;
+        let size = (u64::from(cpus) * size_of::<KnownFlow>() as u64) << bits;
         assert!(bits == LEAST_FLOW_BITS || size <= memory / 256);
     }
 }
