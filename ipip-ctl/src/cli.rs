@@ -140,6 +140,12 @@ pub enum Verb {
         /// The file; - is standard input
         file: PathBuf,
     },
+    /// Keep descriptors for a daemon; it starts this itself
+    #[command(hide = true)]
+    KeepDescriptors {
+        /// End when this directory is gone
+        directory: PathBuf,
+    },
     /// End the daemon, and wait until it has ended; tunnels go on without it, for the next one
     Stop {
         /// Take tunnels, programs and maps out of the kernel too, also where no daemon runs

@@ -19,6 +19,7 @@ use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::failure::{Failure, FailureKind};
+use crate::keeper::Keeper;
 use crate::metrics::{self, Address};
 use crate::netlink::Netlink;
 
@@ -91,11 +92,12 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
         None => None,
     };
     let pins = Pins::open(&options.pin_dir)?;
+    let keeper = Keeper::find(pins.namespace());
     let (netlink, mut changes) = Netlink::connect()?;
     let kernel = Kernel::load(pins)?;
     let events = Events::default();
     let mut engine =
-        Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink, events.clone());
+        Engine::new(ConfigFile::new(options.config.clone()), config, kernel, netlink, keeper, events.clone());
     engine.start().await?;
 
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
@@ -157,11 +159,13 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     runtime()?.block_on(async {
-        let kernel = Kernel::load(Pins::open(pin_dir)?)?;
+        let pins = Pins::open(pin_dir)?;
+        let keeper = Keeper::find(pins.namespace());
+        let kernel = Kernel::load(pins)?;
         let (netlink, _) = Netlink::connect()?;
         let nothing = ConfigFile::new(PathBuf::new());
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
-        let mut engine = Engine::new(nothing, no_ports, kernel, netlink, Events::default());
+        let mut engine = Engine::new(nothing, no_ports, kernel, netlink, keeper, Events::default());
         engine.start().await?;
         engine.purge().await;
         Ok(())

@@ -1,11 +1,12 @@
 //! The tunnel interface: a persistent TUN device.
 //!
-//! The device outlives the daemon, so that the programs on it go on working; only carrier needs a descriptor.
+//! The device outlives the daemon, so that the programs on it go on working; only carrier needs a descriptor, which
+//! somebody else keeps too (`keeper/`).
 //! What the programs leave over can be read from the descriptor.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc;
@@ -27,6 +28,7 @@ mod calls {
     nix::ioctl_write_int!(set_offload, b'T', 208);
     nix::ioctl_write_ptr!(set_carrier, b'T', 226, c_int);
     nix::ioctl_write_ptr_bad!(set_interface, 0x4004_54ca, nix::libc::ifreq);
+    nix::ioctl_read_bad!(interface, 0x8004_54d2, nix::libc::ifreq);
 }
 
 /// Checksum, TCP and UDP segmentation of both families (`TUN_F_*`).
@@ -59,6 +61,26 @@ impl Tun {
             })?;
         let fd = file.as_raw_fd();
         attach(fd, name).map_err(|error| taken(name, &error))?;
+        Self::new(file, name)
+    }
+
+    /// Takes over a descriptor that was kept, and tells the name of its interface.
+    ///
+    /// # Errors
+    ///
+    /// It is no descriptor of an interface, or the interface is gone.
+    pub fn adopt(descriptor: OwnedFd) -> Result<(String, Self), Failure> {
+        let failed = |error: &io::Error| Failure::io("taking over a descriptor", error);
+        let name = interface(descriptor.as_raw_fd()).map_err(|error| failed(&error))?;
+        rustix::io::ioctl_fionbio(&descriptor, true).map_err(|error| failed(&error.into()))?;
+        rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)
+            .map_err(|error| failed(&error.into()))?;
+        let tun = Self::new(descriptor.into(), &name)?;
+        Ok((name, tun))
+    }
+
+    fn new(file: File, name: &str) -> Result<Self, Failure> {
+        let fd = file.as_raw_fd();
         let failed =
             |what: &str, error: nix::Error| Failure::io(format!("interface {name}: {what}"), &error.into());
         // SAFETY: the descriptor is open, and the argument is a number.
@@ -73,6 +95,12 @@ impl Tun {
         let file = unsafe { AsyncFd::register(file) }
             .map_err(|error| Failure::io(format!("interface {name}: waiting on it"), &error.into()))?;
         Ok(Self { file })
+    }
+
+    /// The descriptor, to be kept elsewhere too.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.get_ref().as_fd()
     }
 
     /// Sets carrier: the interface's running flag for everybody else.
@@ -138,6 +166,16 @@ fn attach(fd: RawFd, name: &str) -> io::Result<()> {
     // SAFETY: the descriptor is open, and the request outlives the call.
     unsafe { calls::set_interface(fd, &raw const request) }?;
     Ok(())
+}
+
+/// The name of the interface that a descriptor is attached to.
+fn interface(fd: RawFd) -> io::Result<String> {
+    // SAFETY: an ifreq of zeros is a valid one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, and the request outlives the call.
+    unsafe { calls::interface(fd, &raw mut request) }?;
+    let name = request.ifr_name.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0);
+    String::from_utf8(name.collect()).map_err(io::Error::other)
 }
 
 fn taken(name: &str, error: &io::Error) -> Failure {

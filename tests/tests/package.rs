@@ -9,6 +9,8 @@ use ipip_tests::{need, wait};
 const LIMIT: Duration = Duration::from_secs(20);
 /// The groups stay, and the files that are copies of them.
 const GROUPS: [&str; 2] = ["/etc/group-", "/etc/gshadow-"];
+/// How often carrier has come or gone, and whether it is there.
+const CARRIER: &str = "cat /sys/class/net/t1/carrier_changes /sys/class/net/t1/carrier";
 /// Of `systemd-analyze security`: what is called OK ends at 4.9.
 const EXPOSURE_MAX: f32 = 3.0;
 
@@ -22,13 +24,16 @@ fn package_installs_runs_upgrades_and_leaves_nothing() {
     install(&debian, &old);
     everything_is_in_its_place(&debian);
     let tunnel = &a_tunnel_runs(&debian);
+    let carrier = debian.run(CARRIER);
     daemon_comes_back(&debian, tunnel);
+    assert_eq!(debian.run(CARRIER), carrier, "carrier has changed");
 
     let config = debian.run("cat /etc/ipip/ipip.toml");
     let daemon = debian.run("systemctl show --property MainPID --value ipip");
     install(&debian, &new);
     assert_ne!(debian.run("systemctl show --property MainPID --value ipip"), daemon, "it was not restarted");
     assert_eq!(debian.run("cat /sys/class/net/t1/ifindex"), *tunnel, "the interface is another");
+    assert_eq!(debian.run(CARRIER), carrier, "carrier has changed");
     assert_eq!(debian.run("cat /etc/ipip/ipip.toml"), config);
     assert!(debian.run("ipip-ctl print").contains("t1"));
 

@@ -19,6 +19,7 @@ use clap::Parser;
 use crate::api::protocol::{Reply, Request};
 use crate::cli::{self, Cli, Color, Selected, Verb};
 use crate::failure::{Failure, FailureKind};
+use crate::keeper;
 use crate::report::{Changes, Report};
 use crate::spec::TunnelSpec;
 
@@ -67,6 +68,7 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
         Verb::Status => status::run(socket, report),
         Verb::Monitor(arguments) => monitor::run(&arguments, cli.socket, report),
         Verb::Events(arguments) => events::run(&arguments, socket, report),
+        Verb::KeepDescriptors { directory } => keeper::hold(&directory),
         Verb::Stop { purge, pin_dir } => stop::run(purge, &pin_dir, socket, report),
     }
 }

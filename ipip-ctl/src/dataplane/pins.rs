@@ -45,6 +45,12 @@ impl Pins {
         }
     }
 
+    /// The directory of this network namespace, of every layout.
+    #[must_use]
+    pub fn namespace(&self) -> &Path {
+        self.directory.parent().unwrap_or(&self.top)
+    }
+
     /// Whether a daemon has left anything for this network namespace below `top`.
     ///
     /// # Errors

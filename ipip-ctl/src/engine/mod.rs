@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
 use crate::failure::Failure;
+use crate::keeper::Keeper;
 use crate::metrics::Address;
 use crate::netlink::{Link, Netlink};
 use crate::table::TunnelTable;
@@ -42,6 +43,7 @@ pub struct Engine {
     table: TunnelTable,
     kernel: Kernel,
     netlink: Netlink,
+    keeper: Keeper,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
     cpus: CpuWatch,
@@ -56,7 +58,14 @@ pub struct Engine {
 impl Engine {
     /// An engine that has not done anything yet.
     #[must_use]
-    pub fn new(file: ConfigFile, config: Config, kernel: Kernel, netlink: Netlink, events: Events) -> Self {
+    pub fn new(
+        file: ConfigFile,
+        config: Config,
+        kernel: Kernel,
+        netlink: Netlink,
+        keeper: Keeper,
+        events: Events,
+    ) -> Self {
         Self {
             file,
             interfaces: config.interfaces,
@@ -65,6 +74,7 @@ impl Engine {
             labels: kernel.labels(),
             kernel,
             netlink,
+            keeper,
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
             cpus: CpuWatch::default(),
@@ -83,7 +93,7 @@ impl Engine {
         let links = self.netlink.links().await?;
         let ports = self.kernel.ports();
         let left = ports.iter().filter(|(ifindex, _)| by_index(&links, *ifindex).is_some()).count();
-        self.remove_stale_tunnels(&links)?;
+        self.remove_stale_tunnels(&links).await?;
         self.remove_stale_ports(&links);
         self.remove_stale_addresses().await?;
         for tunnel in &self.table.clone() {
@@ -92,6 +102,7 @@ impl Engine {
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
         }
+        self.remove_forgotten(&links).await;
         self.reconcile().await?;
         if left > 0 {
             self.events.emit(Event::ProgramsReplaced { interfaces: left });
@@ -130,6 +141,7 @@ impl Engine {
             self.drop_port(ifindex, Some(&port.name));
         }
         self.kernel.forget();
+        self.keeper.end();
     }
 }
 

@@ -61,6 +61,10 @@ impl Running {
         Self { installed: None, reason: GONE.to_owned() }
     }
 
+    fn has_id(&self, id: u32) -> bool {
+        self.installed.as_ref().is_some_and(|installed| installed.id == id)
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.installed.is_some() && self.reason.is_empty()
     }
@@ -78,7 +82,8 @@ impl Engine {
     pub(super) async fn bring_up(&mut self, tunnel: &Tunnel, links: &[Link]) -> Result<(), Failure> {
         let existing = by_name(links, &tunnel.name);
         let known = existing.and_then(|link| self.installed_id(link.index));
-        if existing.is_some() && known.is_none() {
+        let kept = self.keeper.take(&tunnel.name).filter(|_| existing.is_some());
+        if existing.is_some() && known.is_none() && kept.is_none() {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!("interface {}: the name is another interface's", tunnel.name),
@@ -86,9 +91,16 @@ impl Engine {
             .with_hint("choose another name, or remove that interface"));
         }
         let id = known.map_or_else(|| self.free_id(), Ok)?;
-        let tun = Tun::open(&tunnel.name)?;
+        let (kept_id, tun) = match kept {
+            Some(kept) => (Some(kept.id), kept.tun),
+            None => (None, Tun::open(&tunnel.name)?),
+        };
         // After an error the new interface goes away with its descriptor.
         let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
+        self.keeper.keep(id, &tun);
+        if let Some(other) = kept_id.filter(|kept| *kept != id) {
+            self.keeper.let_go(other);
+        }
         let tun = Arc::new(tun);
         let left_over = Arc::new(AtomicU64::new(0));
         let limits = Arc::new(AtomicBool::new(tunnel.remote.is_ipv6()));
@@ -158,10 +170,12 @@ impl Engine {
         let Some(running) = self.running.remove(name) else { return Ok(()) };
         let Some(installed) = running.installed else { return Ok(()) };
         let _ = installed.tun.let_go();
+        self.keeper.let_go(installed.id);
         self.withdraw(installed.id, installed.ifindex, Some(name))?;
         installed.drain.abort();
         let _ = installed.drain.await;
-        Ok(())
+        // Whoever keeps the descriptor may not have read yet that it is to let go.
+        self.netlink.remove(installed.ifindex).await
     }
 
     fn withdraw(&mut self, id: u32, ifindex: u32, name: Option<&str>) -> Result<(), Failure> {
@@ -179,7 +193,7 @@ impl Engine {
     }
 
     /// Removes tunnels of an earlier daemon that the configuration no longer has.
-    pub(super) fn remove_stale_tunnels(&mut self, links: &[Link]) -> Result<(), Failure> {
+    pub(super) async fn remove_stale_tunnels(&mut self, links: &[Link]) -> Result<(), Failure> {
         for (ifindex, port) in self.kernel.ports() {
             let Some(id) = port.tunnel_id() else { continue };
             let link = by_index(links, ifindex);
@@ -187,14 +201,38 @@ impl Engine {
                 continue;
             }
             // Held until the entries are gone, as when a tunnel is taken down.
-            let tun = link.map(|link| Tun::open(&link.name)).transpose()?;
+            let kept = link.and_then(|link| self.keeper.take(&link.name)).map(|kept| kept.tun);
+            let tun = match (kept, link) {
+                (None, Some(link)) => Some(Tun::open(&link.name)?),
+                (kept, _) => kept,
+            };
+            self.keeper.let_go(id);
             if let (Some(link), Some(tun)) = (link, &tun) {
                 log::info!("tunnel {}: no longer configured, removed", link.name);
                 tun.let_go().map_err(|error| Failure::io(format!("removing {}", link.name), &error))?;
             }
             self.withdraw(id, ifindex, link.map(|link| link.name.as_str()))?;
+            if link.is_some() {
+                self.netlink.remove(ifindex).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Removes interfaces that were kept for an earlier daemon which died while it took their tunnels down.
+    pub(super) async fn remove_forgotten(&mut self, links: &[Link]) {
+        for (name, kept) in self.keeper.take_rest() {
+            let _ = kept.tun.let_go();
+            let is_used = self.running.values().any(|running| running.has_id(kept.id));
+            if !is_used {
+                self.keeper.let_go(kept.id);
+            }
+            if let Some(link) = by_name(links, &name)
+                && let Err(failure) = self.netlink.remove(link.index).await
+            {
+                log::warn!("{failure}");
+            }
+        }
     }
 
     /// Follows routes, addresses and interfaces: entry, MTU and running flag of every tunnel.
@@ -303,6 +341,7 @@ impl Engine {
         if let Some(running) = self.running.get_mut(name) {
             if let Some(installed) = running.installed.take() {
                 installed.drain.abort();
+                self.keeper.let_go(id);
             }
             GONE.clone_into(&mut running.reason);
         }

@@ -68,6 +68,20 @@ impl Netlink {
         self.set("setting the interface up".to_owned(), message).await
     }
 
+    /// Removes an interface; that there is none is no error.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub async fn remove(&self, index: u32) -> Result<(), Failure> {
+        match self.handle.link().del(index).execute().await {
+            Err(rtnetlink::Error::NetlinkError(message)) if message.raw_code() == -nix::libc::ENODEV => {
+                Ok(())
+            }
+            result => result.map_err(|error| failed("removing the interface".to_owned(), &error)),
+        }
+    }
+
     async fn set(&self, what: String, message: LinkMessage) -> Result<(), Failure> {
         self.handle.link().set(message).execute().await.map_err(|error| failed(what, &error))
     }
