@@ -1,5 +1,4 @@
 //! Keepalive between two hosts: the running flag goes with the far end, and comes back with it.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::time::{Duration, Instant};
 

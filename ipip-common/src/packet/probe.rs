@@ -2,7 +2,7 @@
 //!
 //! The nonce is SipHash-2-4 (Aumasson and Bernstein, 2012) of all that the probe says, under a random key of the tunnel
 //! that never leaves the host: whoever has not seen a probe cannot make its answer, and nobody has to remember the probes
-//! that are on their way (docs/adr/0014).
+//! that are on their way (docs/adr/0017).
 
 use super::{checksum, flow::Flow};
 use crate::abi::Family;
