@@ -35,7 +35,7 @@ const V4: &[Family] = &[Family::V4];
 #[rustfmt::skip]
 const PEERS: [Peer; 7] = [
     Peer { kind: "ipip", kernel: "ipip", is_over_v6: false, families: V4, filter: 1, answers: &["echo"] },
-    Peer { kind: "ipip", kernel: "ipip", is_over_v6: false, families: NONE, filter: 2, answers: &["echo-outer"] },
+    Peer { kind: "ipip", kernel: "ipip", is_over_v6: false, families: NONE, filter: 0, answers: &["echo-outer"] },
     // Nothing that it answers: its silence means nothing.
     Peer { kind: "ipip", kernel: "ipip", is_over_v6: false, families: NONE, filter: 1, answers: &[] },
     Peer { kind: "6in4", kernel: "sit", is_over_v6: false, families: NONE, filter: 1, answers: &["echo-link"] },
