@@ -2,7 +2,7 @@
 //!
 //! On a tunnel's interface they stand also where the kernel has tcx links: to make such a link it waits for an RCU grace
 //! period, milliseconds in which nothing else of the network can be changed; a filter takes microseconds
-//! (docs/adr/0014).
+//! (docs/adr/0018).
 
 use std::path::Path;
 
