@@ -16,7 +16,7 @@ use crate::process::Running;
 use crate::wait;
 
 /// How long the daemon may take until it answers.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(2);
 /// How long it may take until it has followed a change.
 const FOLLOW: Duration = Duration::from_secs(10);
 
