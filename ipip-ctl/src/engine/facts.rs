@@ -15,8 +15,7 @@ impl Engine {
         // The kernel finds no way from an address that is not its own.
         let local = tunnel.local.filter(|_| !is_local_missing);
         let way = self.netlink.way_to(tunnel.remote, local).await;
-        let is_busy = self.installed(&tunnel.name).is_some_and(|installed| installed.busy.is_busy());
-        let mut facts = Facts { is_local_missing, is_busy, ..Facts::default() };
+        let mut facts = Facts { is_local_missing, is_busy: self.cpus.is_busy(id), ..Facts::default() };
         if let Some(way) = way {
             // A failure is that of an interface that is not there.
             let _ = self.know_link(way.ifindex).await;

@@ -97,6 +97,7 @@ impl Engine {
             }
             self.kernel.detach(*ifindex, None);
             self.keeper.let_go(*id);
+            self.cpus.forget(*id);
             self.by_ifindex.remove(ifindex);
             self.by_id.remove(id);
             self.free_ids.insert(*id);

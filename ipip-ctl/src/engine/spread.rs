@@ -1,5 +1,6 @@
 //! `spread=auto`: all CPUs share what one of them is too slow for.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Engine;
@@ -29,17 +30,29 @@ type Times = Vec<(u64, u64)>;
 pub(super) struct CpuWatch {
     times: Times,
     at: Option<Instant>,
+    /// By tunnel ID: all that `spread=auto` is for while some CPU is busy, else those that are too much for one.
+    tunnels: BTreeMap<u32, BusyWatch>,
 }
 
 /// Whether a tunnel is too much for one CPU.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct BusyWatch {
+struct BusyWatch {
     is_busy: bool,
     looks: u32,
     received: Vec<u64>,
 }
 
 impl CpuWatch {
+    /// Whether this tunnel is too much for one CPU.
+    pub(super) fn is_busy(&self, id: u32) -> bool {
+        self.tunnels.get(&id).is_some_and(|watch| watch.is_busy)
+    }
+
+    /// The tunnel is gone.
+    pub(super) fn forget(&mut self, id: u32) {
+        self.tunnels.remove(&id);
+    }
+
     /// The share of its time that each CPU was idle since the last look, and how long ago that was, if it is time again.
     fn look(&mut self, now: Instant, times: Times) -> Option<(Vec<f64>, f64)> {
         let passed = self.at.map(|at| now.saturating_duration_since(at));
@@ -57,10 +70,6 @@ impl CpuWatch {
 }
 
 impl BusyWatch {
-    pub(super) const fn is_busy(&self) -> bool {
-        self.is_busy
-    }
-
     /// Looks at how many packets each CPU has received by now. True: something has changed.
     fn look(&mut self, received: Vec<u64>, idle: &[f64], seconds: f64) -> bool {
         let before = std::mem::replace(&mut self.received, received);
@@ -97,17 +106,22 @@ impl Engine {
         let Some(times) = cpu_times() else { return changed };
         let Some((idle, seconds)) = self.cpus.look(Instant::now(), times) else { return changed };
         let is_busy = idle.len() > 1 && idle.iter().any(|idle| *idle < BUSY);
-        for tunnel in &self.table {
-            let Some(running) = self.running.get_mut(&tunnel.name) else { continue };
-            let Some(installed) = running.installed.as_mut() else { continue };
-            let is_auto = tunnel.spread == Spread::Auto && tunnel.allow_fast_path;
-            if !is_auto || !(is_busy || installed.busy.is_busy()) {
-                installed.busy = BusyWatch::default();
+        let ids: Vec<u32> = if is_busy {
+            self.by_id.keys().copied().collect()
+        } else {
+            self.cpus.tunnels.retain(|_, watch| watch.is_busy);
+            self.cpus.tunnels.keys().copied().collect()
+        };
+        for id in ids {
+            let tunnel = self.by_id.get(&id).and_then(|name| self.table.get(name));
+            let Some(tunnel) = tunnel.filter(|it| it.spread == Spread::Auto && it.allow_fast_path) else {
+                self.cpus.forget(id);
                 continue;
-            }
-            let Ok(received) = self.kernel.received_by_cpu(installed.id) else { continue };
-            if installed.busy.look(received, &idle, seconds) {
-                let state = if installed.busy.is_busy() { "all CPUs share" } else { "one CPU does" };
+            };
+            let Ok(received) = self.kernel.received_by_cpu(id) else { continue };
+            let watch = self.cpus.tunnels.entry(id).or_default();
+            if watch.look(received, &idle, seconds) {
+                let state = if watch.is_busy { "all CPUs share" } else { "one CPU does" };
                 log::info!("tunnel {}: {state} the decapsulation (spread=auto)", tunnel.name);
                 changed.push(tunnel.name.clone());
             }
@@ -179,7 +193,7 @@ mod tests {
             _ => vec![0, 0],
         };
         watch.look(received, &idle, 1.0);
-        watch.is_busy()
+        watch.is_busy
     }
 
     #[test]

@@ -11,7 +11,6 @@ use super::Engine;
 use super::ecn::EcnWatch;
 use super::left_over::drain;
 use super::ports::tunnel_role;
-use super::spread::BusyWatch;
 use crate::failure::{Failure, FailureKind};
 use crate::lower::Facts;
 use crate::tun::{Tun, switch_ipv6};
@@ -36,7 +35,6 @@ pub(super) struct Installed {
     pub(super) mtu: u16,
     pub(super) left_over: Arc<AtomicU64>,
     pub(super) ecn: EcnWatch,
-    pub(super) busy: BusyWatch,
     /// The surroundings that it was last brought to.
     pub(super) facts: Facts,
     pub(super) tun: Arc<Tun>,
@@ -133,7 +131,6 @@ impl Engine {
             mtu: 0,
             left_over,
             ecn,
-            busy: BusyWatch::default(),
             facts: Facts::default(),
             tun,
             drain,
