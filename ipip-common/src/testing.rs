@@ -312,7 +312,8 @@ impl Env for TableEnv {
 
     fn remember(&self, flow: &Flow, course: &Course<'_>) {
         if self.tier == Tier::Xdp {
-            let arrival = Arrival { ifindex: INGRESS, address: self.address.get(), epoch: EPOCH };
+            let arrival =
+                Arrival { ifindex: INGRESS, address: self.address.get(), epoch: EPOCH, turned: INGRESS };
             let mut known: KnownFlow = bytemuck::Zeroable::zeroed();
             known.fill(&arrival, flow, course);
             self.known.borrow_mut().insert(place_of(flow), Box::leak(Box::new(known)));

@@ -101,7 +101,7 @@ pub(crate) mod programs {
 
     #[inline(always)]
     fn whole(ctx: &XdpContext, stage: Stage) -> u32 {
-        let Some((mut frame, env)) = xdp::start(ctx, stage) else { return xdp::PASS };
+        let Some((mut frame, mut env)) = xdp::start(ctx, stage) else { return xdp::PASS };
         if !env.is_for_port() {
             return xdp::PASS;
         }

@@ -190,6 +190,15 @@ impl<'a> Daemon<'a> {
         tunnel["traffic"][tier][name].as_u64().unwrap_or_else(|| panic!("no {tier} {name}: {tunnel}"))
     }
 
+    /// How many of a tunnel's packets a tier refused for a reason.
+    #[track_caller]
+    pub fn refused(&self, tunnel: &str, tier: &str, reason: &str) -> u64 {
+        let tunnel = self.tunnel(tunnel);
+        let all = tunnel["refused"].as_array().unwrap_or_else(|| panic!("no list of refusals: {tunnel}"));
+        let row = all.iter().find(|row| row["tier"] == tier && row["reason"] == reason);
+        row.and_then(|row| row["packets"].as_u64()).unwrap_or(0)
+    }
+
     /// What `status --json` says of a port; panics when the daemon has none of this name.
     #[track_caller]
     pub fn port(&self, name: &str) -> Value {

@@ -17,9 +17,10 @@ use nix::unistd::Pid;
 
 const FLOWS: u16 = 32;
 const PACKETS: u32 = 200;
-/// Packets of a flow that may be on their way: those of all flows fit into a veth's ring of 256, however late a CPU gets to
-/// run.
-const AHEAD: u32 = 6;
+const ALL: u64 = FLOWS as u64 * PACKETS as u64;
+/// Packets of a flow that may be on their way before the next two go out: those of all flows fit into a veth's ring of 256,
+/// of which up to 16 places are given back late, however late a CPU gets to run.
+const AHEAD: u32 = 4;
 /// An address behind the port by which the outer packets come in.
 const BACK: Ipv4Addr = Ipv4Addr::new(192, 168, 30, 2);
 
@@ -33,6 +34,11 @@ fn by_cpu(daemon: &Daemon<'_>) -> Vec<u64> {
     let traffic: PerCpuArray<_, Traffic> = map.try_into().unwrap();
     let id = 1;
     traffic.get(&id, 0).unwrap().iter().map(|traffic| traffic.xdp.received_packets).collect()
+}
+
+/// Packets that tier 1 left to tier 2, by chance: one checksum in 65,536 looks like one that hardware is to finish.
+fn left_to_tier_2(daemon: &Daemon<'_>) -> u64 {
+    daemon.refused("ipip1", "xdp", "partial-checksum")
 }
 
 /// Sends numbered datagrams of many flows, all from one CPU as from one receive queue, in bursts; each flow must arrive
@@ -110,12 +116,13 @@ fn flows_of_a_spread_tunnel_come_out_on_all_cpus_complete_and_in_order() {
 
     far.run("set ipip1 spread=on");
     assert_eq!(far.tunnel("ipip1")["spreading"], true);
+    let others = left_to_tier_2(&far);
     send_flows(&sites.client, (&sites.server, Sites::SERVER));
     let shares: Vec<u64> = by_cpu(&far).iter().zip(&before).map(|(now, before)| now - before).collect();
     let cpus = thread::available_parallelism().unwrap().get();
-    let all = u64::from(FLOWS) * u64::from(PACKETS);
-    assert_eq!(shares.iter().sum::<u64>(), all, "tier 1 decapsulated every packet once: {shares:?}");
-    let working = shares.iter().filter(|packets| **packets > all / 32).count();
+    let others = left_to_tier_2(&far) - others;
+    assert_eq!(shares.iter().sum::<u64>() + others, ALL, "every packet once: {shares:?}, {others}");
+    let working = shares.iter().filter(|packets| **packets > ALL / 32).count();
     assert_eq!(working, cpus.min(usize::from(FLOWS) / 8), "{shares:?}");
     traffic::tcp(&sites.client, (&sites.server, Sites::SERVER), 20 << 20);
 
@@ -126,19 +133,25 @@ fn flows_of_a_spread_tunnel_come_out_on_all_cpus_complete_and_in_order() {
     send_flows(&sites.client, (&sites.server, Sites::SERVER));
 }
 
-/// A driver turns packets around that leave by the port where they came in; a CPU that they were handed over to cannot.
+/// A driver turns packets around that leave by the port where they came in; a CPU that they were handed over to cannot. A
+/// veth leaves what it turns around lying in the ring of a peer that polls and has no program, as here, until something else
+/// comes: the last packets of each flow show it.
 #[test]
-fn spread_packets_leave_by_the_port_that_they_came_in_by() {
+fn packets_leave_by_the_port_that_they_came_in_by() {
     let Some(ctl) = need::ctl() else { return };
     let sites = Sites::new();
     let [_near, far] = start(&sites, &ctl);
-    far.run("set ipip1 spread=on");
     sites.host1.route(&format!("{BACK}/32 dev ipip1"));
     sites.host2.route(&format!("{BACK}/32 via 152.16.10.1"));
     sites.router.run("ip link set lo up");
     sites.router.address("lo", &format!("{BACK}/32"));
-    let received = far.counter("ipip1", "xdp", "received-packets");
-    send_flows(&sites.client, (&sites.router, BACK));
-    let all = u64::from(FLOWS) * u64::from(PACKETS);
-    assert_eq!(far.counter("ipip1", "xdp", "received-packets") - received, all);
+    // A neighbour that nobody has asked for yet is the stack's.
+    sites.host2.run("ping -c 1 -W 5 152.16.10.1");
+    for spread in ["off", "on"] {
+        far.run(&format!("set ipip1 spread={spread}"));
+        let looked_at = || far.counter("ipip1", "xdp", "received-packets") + left_to_tier_2(&far);
+        let before = looked_at();
+        send_flows(&sites.client, (&sites.router, BACK));
+        assert_eq!(looked_at() - before, ALL, "spread={spread}: {}", far.tunnel("ipip1"));
+    }
 }

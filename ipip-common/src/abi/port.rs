@@ -18,6 +18,8 @@ const _: () = assert!(size_of::<Port>() == 16);
 const FAST: u32 = 1;
 /// The interface takes labelled packets.
 const LABELS: u32 = 2;
+/// The driver of the port turns frames around.
+const TURNS: u32 = 8;
 /// The interface has a role.
 const ROLE: u32 = 4;
 
@@ -40,6 +42,23 @@ impl Port {
     pub const fn with_labels(mut self, takes_labels: bool) -> Self {
         self.flags = if takes_labels { self.flags | LABELS } else { self.flags & !LABELS };
         self
+    }
+
+    /// The same, but for whether the driver turns a frame around that is to leave by the port it came in by (`XDP_TX`). All can
+    /// but veth: it leaves such frames lying in its peer's ring where that one polls for GRO and has no program of its own
+    /// (`veth_xdp_flush` asks for the program, `veth_xdp_xmit` for the polling), until something else wakes the peer.
+    #[must_use]
+    pub const fn with_turning(mut self, turns: bool) -> Self {
+        self.flags = if turns { self.flags | TURNS } else { self.flags & !TURNS };
+        self
+    }
+
+    /// `ifindex`, which is the port's, where its driver turns frames around; 0 where they are redirected to it. Without a branch,
+    /// behind which the verifier would have everything to walk through twice.
+    #[must_use]
+    #[inline(always)]
+    pub const fn turned(&self, ifindex: u32) -> u32 {
+        ifindex & ((self.flags / TURNS) & 1).wrapping_neg()
     }
 
     /// Whether the host takes labelled packets that arrive there. Who may not send them could choose any label, and
@@ -76,5 +95,19 @@ impl Port {
     #[inline(always)]
     pub const fn mac(&self) -> [u8; 6] {
         self.mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_turned_around_only_where_the_driver_can() {
+        let port = Port::ethernet([2, 0, 0, 0, 0, 1], true);
+        assert_eq!(port.turned(0x8000_0007), 0);
+        assert_eq!(port.with_turning(true).turned(0x8000_0007), 0x8000_0007);
+        assert_eq!(port.with_turning(true).with_turning(false), port);
+        assert!(port.with_turning(true).is_fast(), "other flags stay");
     }
 }

@@ -10,6 +10,9 @@ use crate::dataplane::{Direction, NoXdp};
 use crate::failure::Failure;
 use crate::netlink::Link;
 
+/// How netlink names the kind of a veth.
+const VETH: &str = "veth";
+
 /// A port that programs are attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PortState {
@@ -155,11 +158,13 @@ impl Engine {
         let takes_frames = has_xdp
             && self.netlink.takes_frames(link.index).await.unwrap_or(
                 // Before Linux 6.3 only the driver knows; of a veth it depends on the far end.
-                link.kind != "veth",
+                link.kind != VETH,
             );
         let Some(port) = self.ports.get_mut(&link.index) else { return };
         port.name.clone_from(&link.name);
-        let role = Port::ethernet(mac, takes_frames).with_labels(takes_labels(&link.name));
+        let role = Port::ethernet(mac, takes_frames)
+            .with_turning(link.kind != VETH)
+            .with_labels(takes_labels(&link.name));
         if role == port.role {
             return;
         }

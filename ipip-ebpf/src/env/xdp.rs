@@ -34,13 +34,14 @@ pub(crate) struct XdpEnv {
 impl XdpEnv {
     #[inline(always)]
     pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: u64, stage: Stage) -> Self {
-        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch() }, stage }
+        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch(), turned: 0 }, stage }
     }
 
     /// Whether the frame is for the port that it arrived on, and that port is ours.
     #[inline(always)]
-    pub(crate) fn is_for_port(&self) -> bool {
+    pub(crate) fn is_for_port(&mut self) -> bool {
         let Some(port) = port(self.arrival.ifindex) else { return false };
+        self.arrival.turned = port.turned(self.arrival.ifindex);
         let [a, b, c, d, e, f] = port.mac();
         self.arrival.address & 0xffff_ffff_ffff == u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
     }
@@ -48,7 +49,7 @@ impl XdpEnv {
     /// Whether the driver can turn a packet around that leaves by this interface.
     #[inline(always)]
     pub(crate) fn turns_around(&self, ifindex: u32) -> bool {
-        self.stage == Stage::Port && self.arrival.ifindex == ifindex
+        self.stage == Stage::Port && self.arrival.turned == ifindex
     }
 
     /// The hop onto another port's wire, if that port takes redirected frames.

@@ -206,8 +206,8 @@ impl World {
             world.attach(program::XDP_PORT, ifindex)?;
         }
         let mut ports: Array<_, Port> = world.map(map::LOW_PORTS)?;
-        ports.set(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0)?;
-        ports.set(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0)?;
+        ports.set(lan, Port::ethernet(mac::LAN, true).with_turning(true).with_labels(true), 0)?;
+        ports.set(wan, Port::ethernet(mac::WAN, true).with_turning(true).with_labels(true), 0)?;
         ports.set(tunnel, Port::tunnel(1).with_labels(true), 0)?;
         Ok(world)
     }

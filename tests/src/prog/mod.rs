@@ -88,8 +88,8 @@ impl World {
             classifier.load().unwrap_or_else(|error| panic!("loading {name}: {error:?}"));
         }
         let mut ports: Array<_, Port> = open(&mut programs, map::LOW_PORTS, Array::try_from);
-        ports.set(lan, Port::ethernet(mac::LAN, true).with_labels(true), 0).unwrap();
-        ports.set(wan, Port::ethernet(mac::WAN, true).with_labels(true), 0).unwrap();
+        ports.set(lan, Port::ethernet(mac::LAN, true).with_turning(true).with_labels(true), 0).unwrap();
+        ports.set(wan, Port::ethernet(mac::WAN, true).with_turning(true).with_labels(true), 0).unwrap();
         ports.set(slow, Port::ethernet(mac::SLOW, false), 0).unwrap();
         ports.set(tunnel, Port::tunnel(TUNNEL).with_labels(true), 0).unwrap();
         Self { programs, installed: Installed::default(), counted: None, lan, wan, tunnel }

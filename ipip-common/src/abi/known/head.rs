@@ -63,7 +63,7 @@ impl KnownFlow {
         let room = hop.mtu.saturating_sub(overhead);
         let most = if room < tunnel_mtu as u32 { room } else { tunnel_mtu as u32 };
         self.most = most.saturating_sub(header) as u16;
-        self.way_out = if hop.ifindex == arrival.ifindex { 0 } else { hop.ifindex };
+        self.way_out = if hop.ifindex == arrival.turned { 0 } else { hop.ifindex };
     }
 
     /// The headers without what differs between packets: lengths, identification, congestion marks, and what is inherited.

@@ -61,6 +61,8 @@ pub struct Arrival {
     pub address: u64,
     /// See [`epoch`].
     pub epoch: u32,
+    /// The same interface where its driver turns packets around, else 0 ([`Port::turned`](super::Port::turned)).
+    pub turned: u32,
 }
 
 /// What was decided about a flow.
@@ -216,7 +218,7 @@ impl KnownFlow {
         self.tunnel
     }
 
-    /// The interface that its packets leave by; 0 for the one that they came in by. The CPU where they are handed over.
+    /// The interface that its packets leave by; 0 where the driver turns them around. The CPU where they are handed over.
     #[must_use]
     #[inline(always)]
     pub const fn way_out(&self) -> u32 {

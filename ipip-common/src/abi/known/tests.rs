@@ -3,7 +3,7 @@ use bytemuck::Zeroable as _;
 use super::*;
 use crate::packet::flow::Ports;
 
-const ARRIVAL: Arrival = Arrival { ifindex: 3, address: 0x0807_0605_0403_0201, epoch: 7 };
+const ARRIVAL: Arrival = Arrival { ifindex: 3, address: 0x0807_0605_0403_0201, epoch: 7, turned: 3 };
 
 fn flow(family: Family) -> Flow {
     Flow {
