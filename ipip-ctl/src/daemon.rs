@@ -23,6 +23,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::keeper::Keeper;
 use crate::metrics::{self, Address};
 use crate::netlink::Netlink;
+use crate::privileges;
 
 /// How long requests and changes may queue up before senders wait.
 const QUEUE: usize = 64;
@@ -90,14 +91,18 @@ async fn serve(options: Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options, config: Config, listener: UnixListener) -> Result<(), Failure> {
-    let metrics = match options.metrics.clone().or_else(|| config.metrics.clone()) {
+    let address = options.metrics.clone().or_else(|| config.metrics.clone());
+    let metrics = match address.clone() {
         Some(address) => Some(metrics::Server::bind(address).await?),
         None => None,
     };
     let pins = Pins::open(&options.pin_dir)?;
     let keeper = Keeper::find(pins.namespace());
-    let (netlink, changes) = Netlink::connect()?;
+    // Threads have what the one has that starts them: only the one that loading starts comes before this.
+    let files = privileges::confine(&places(options, address.as_ref()), config.hook.as_deref())?;
     let kernel = Kernel::load(pins)?;
+    privileges::settle()?;
+    let (netlink, changes) = Netlink::connect()?;
     let events = Events::default();
     let (flags, mut changed_flags) = mpsc::unbounded_channel();
     let alive = Alive::start(kernel.keepalive(), flags)?;
@@ -112,6 +117,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
         events.clone(),
         (alive, hook),
     );
+    engine.set_confinement(files);
     // Clients that come while it starts wait, and see that it lives.
     let (calls, mut requests) = mpsc::channel::<Call>(QUEUE);
     if let Some(metrics) = metrics {
@@ -215,6 +221,20 @@ fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         log::warn!("telling systemd: {error}");
     }
+}
+
+/// Where the daemon makes and replaces files. The configuration's directory is made, since it could not be later.
+fn places(options: &Options, metrics: Option<&Address>) -> Vec<PathBuf> {
+    let config = privileges::directory_of(&options.config);
+    // Where that fails, the first change that is to be written says why.
+    let _ = fs::create_dir_all(&config);
+    let metrics = match metrics {
+        Some(Address::Unix(path)) => Some(path),
+        Some(Address::Loopback(_)) | None => None,
+    };
+    let files = [&options.socket, &options.pin_dir].into_iter().chain(metrics);
+    let directories = files.map(|path| privileges::directory_of(path));
+    [config, options.state_dir.clone()].into_iter().chain(directories).collect()
 }
 
 /// Each tunnel takes a descriptor: as many as the system lets this process have.

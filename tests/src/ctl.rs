@@ -109,6 +109,11 @@ impl<'a> Daemon<'a> {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Its process ID.
+    pub fn id(&mut self) -> u32 {
+        self.running().id()
+    }
+
     /// Kills it without warning.
     pub fn kill(&mut self) {
         self.running().kill();

@@ -280,6 +280,15 @@ pub struct DaemonStatus {
     /// How full the maps are.
     #[serde(default)]
     pub maps: Vec<MapView>,
+    /// Who keeps carrier when the daemon ends: systemd, process, or nobody.
+    #[serde(default)]
+    pub carrier_kept_by: String,
+    /// The daemon's capabilities, as the kernel names them.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Whether files that are not the daemon's are out of its reach: yes, partly, no.
+    #[serde(default)]
+    pub files_closed: String,
 }
 
 /// How often and how long a program ran since this daemon loaded it.

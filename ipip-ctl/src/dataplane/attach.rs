@@ -66,6 +66,9 @@ impl Kernel {
     /// The outer one: the kernel refuses something that should work. The inner one: there is no room for the
     /// program on this port.
     pub fn attach_xdp(&mut self, link: &Link) -> Result<Result<(), NoXdp>, Failure> {
+        if self.serves_still(program::XDP_PORT, link.index) {
+            return Ok(Ok(()));
+        }
         let pin = self.pins.link(program::XDP_PORT, link.index);
         let what = || format!("interface {}: attaching XDP", link.name);
         let program = xdp(&mut self.programs)?;
@@ -112,6 +115,9 @@ impl Kernel {
     ///
     /// The kernel refuses.
     pub fn attach_tc(&mut self, link: &Link, direction: Direction) -> Result<(), Failure> {
+        if self.serves_still(direction.program(), link.index) {
+            return Ok(());
+        }
         let pin = self.pins.link(direction.program(), link.index);
         let program = classifier(&mut self.programs, direction.program())?;
         if let Some(old) = pinned(&pin) {

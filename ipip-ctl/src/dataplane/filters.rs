@@ -20,12 +20,15 @@ const HANDLE: TcHandle = TcHandle::new(0, 1);
 
 impl Kernel {
     /// Attaches the TC programs of a tunnel's interface; `may_be_there`: those of an earlier daemon are replaced, each in
-    /// one step.
+    /// one step, but for those of another layout, which serve until [`Kernel::finish_moving`].
     ///
     /// # Errors
     ///
     /// The kernel refuses.
     pub fn attach_tunnel(&mut self, link: &Link, may_be_there: bool) -> Result<(), Failure> {
+        if may_be_there && self.is_moving() {
+            return Ok(());
+        }
         for direction in [Direction::Egress, Direction::Nested] {
             let pin = self.pins.link(direction.program(), link.index);
             if may_be_there && pin.exists() {

@@ -12,6 +12,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use super::failed;
 use crate::failure::Failure;
 use crate::netlink::open_listener;
+use crate::privileges;
 
 /// A handle on the programs' variable.
 #[derive(Clone)]
@@ -52,6 +53,9 @@ impl Generation {
         thread::Builder::new()
             .name("generation".to_owned())
             .spawn(move || {
+                if let Err(failure) = privileges::settle() {
+                    log::warn!("{failure}");
+                }
                 let mut buffer = [0; 4096];
                 loop {
                     // Nobody reads what it says: a message that is cut short, or lost for lack of room (ENOBUFS), says as

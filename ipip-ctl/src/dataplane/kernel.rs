@@ -46,6 +46,7 @@ pub fn check_kernel() -> Result<(), Failure> {
 pub struct Kernel {
     pub(super) programs: Ebpf,
     pub(super) pins: Pins,
+    pub(super) layouts: Vec<String>,
     tunnels: Array<MapData, TunnelEntry>,
     pub(super) peers: HashMap<MapData, PeerKey, u32>,
     /// What is in `peers`.
@@ -131,6 +132,7 @@ impl Kernel {
             labels: take(map::LABELS)?.try_into().map_err(wrong)?,
             sharing,
             programs,
+            layouts: pins.layouts(),
             pins,
         };
         // What an earlier daemon has spread is spread by the first program that this one attaches.

@@ -8,6 +8,7 @@ mod generation;
 mod keepalive;
 mod kernel;
 mod lists;
+mod moving;
 mod pins;
 mod roles;
 mod shapes;

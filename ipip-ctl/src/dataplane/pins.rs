@@ -12,6 +12,9 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::failure::{Failure, FailureKind};
 
+/// How the directory of a layout begins.
+const LAYOUT: char = 'v';
+
 /// A directory of pins, locked against other daemons.
 #[derive(Debug)]
 pub struct Pins {
@@ -29,7 +32,7 @@ impl Pins {
     /// `top` is not in a BPF file system, or another daemon has the directory.
     pub fn open(top: &Path) -> Result<Self, Failure> {
         let namespace = namespace(top)?;
-        let directory = namespace.join(format!("v{ABI_VERSION}"));
+        let directory = namespace.join(format!("{LAYOUT}{ABI_VERSION}"));
         let failed = |error: &io::Error| Failure::io(format!("making {}", directory.display()), error);
         let is_new = !directory.exists();
         fs::create_dir_all(&directory).map_err(|error| failed(&error))?;
@@ -72,17 +75,46 @@ impl Pins {
         self.directory.join(format!("{program}-{ifindex}"))
     }
 
+    /// The other layouts that something is pinned for.
+    #[must_use]
+    pub fn layouts(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.namespace()) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .filter_map(|name| Some(name.strip_prefix(LAYOUT)?.to_owned()))
+            .filter(|layout| *layout != ABI_VERSION.to_string())
+            .collect()
+    }
+
+    /// Where a daemon of another layout pins the link of a program to an interface.
+    #[must_use]
+    pub fn link_of(&self, layout: &str, program: &str, ifindex: u32) -> PathBuf {
+        self.layout(layout).join(format!("{program}-{ifindex}"))
+    }
+
+    /// The pinned links of another layout.
+    #[must_use]
+    pub fn links_of(&self, layout: &str) -> Vec<(String, u32)> {
+        links(&self.layout(layout))
+    }
+
+    /// Takes all pins of another layout away.
+    pub fn remove_layout(&self, layout: &str) {
+        let directory = self.layout(layout);
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+        let _ = fs::remove_dir(directory);
+    }
+
+    fn layout(&self, layout: &str) -> PathBuf {
+        self.namespace().join(format!("{LAYOUT}{layout}"))
+    }
+
     /// The pinned links of interfaces: program and interface index.
     #[must_use]
     pub fn links(&self) -> Vec<(String, u32)> {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
-        entries
-            .filter_map(|entry| {
-                let name = entry.ok()?.file_name().into_string().ok()?;
-                let (program, ifindex) = name.rsplit_once('-')?;
-                Some((program.to_owned(), ifindex.parse().ok()?))
-            })
-            .collect()
+        links(&self.directory)
     }
 
     /// Undoes what a start that failed has pinned, unless an earlier daemon's state is there.
@@ -108,6 +140,17 @@ impl Pins {
         }
         let _ = fs::remove_dir(&self.top);
     }
+}
+
+fn links(directory: &Path) -> Vec<(String, u32)> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let (program, ifindex) = name.rsplit_once('-')?;
+            Some((program.to_owned(), ifindex.parse().ok()?))
+        })
+        .collect()
 }
 
 /// Refuses a directory that is not in a BPF file system, or would not be once it is made.

@@ -11,6 +11,7 @@ use crate::api::protocol::{DaemonStatus, Reply, Request};
 use crate::config::Config;
 use crate::events::Event;
 use crate::failure::{Failure, FailureKind};
+use crate::privileges;
 use crate::select::select;
 use crate::spec::{TunnelSpec, Word};
 use crate::table::{TunnelTable, free_names};
@@ -192,6 +193,9 @@ impl Engine {
             ports: self.ports.values().map(PortState::view).collect(),
             programs: self.kernel.runs().iter().map(views::program).collect(),
             maps: self.kernel.fills().iter().map(views::map).collect(),
+            carrier_kept_by: self.keeper.describe().to_owned(),
+            capabilities: privileges::capabilities(),
+            files_closed: self.files.name().to_owned(),
         }
     }
 }

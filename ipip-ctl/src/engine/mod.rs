@@ -38,7 +38,8 @@ use crate::events::{Event, Events};
 use crate::failure::Failure;
 use crate::keeper::Keeper;
 use crate::metrics::Address;
-use crate::netlink::{Listener, Netlink};
+use crate::netlink::{Link, Listener, Netlink};
+use crate::privileges::Files;
 use crate::table::TunnelTable;
 
 /// The daemon's state.
@@ -57,6 +58,7 @@ pub struct Engine {
     /// The interfaces as they were last looked at.
     links: Links,
     keeper: Keeper,
+    files: Files,
     ports: BTreeMap<u32, PortState>,
     running: BTreeMap<String, Running>,
     cpus: CpuWatch,
@@ -108,6 +110,7 @@ impl Engine {
             is_behind: false,
             links: Links::default(),
             keeper,
+            files: Files::Open,
             ports: BTreeMap::new(),
             running: BTreeMap::new(),
             cpus: CpuWatch::default(),
@@ -123,6 +126,11 @@ impl Engine {
             alive,
             hook,
         }
+    }
+
+    /// Tells how much of the way to files this process has closed, for `status`.
+    pub fn set_confinement(&mut self, files: Files) {
+        self.files = files;
     }
 
     /// Takes over what an earlier daemon left, and removes what the configuration no longer has.
@@ -144,11 +152,29 @@ impl Engine {
         }
         self.remove_forgotten().await;
         self.reconcile().await?;
+        self.move_layouts();
         if left > 0 {
             self.events.emit(Event::ProgramsReplaced { interfaces: left });
         }
         self.events.emit(Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
         Ok(())
+    }
+
+    /// Puts our programs in the place of those of another layout, now that our maps are filled.
+    fn move_layouts(&mut self) {
+        if !self.kernel.is_moving() {
+            return;
+        }
+        log::info!(
+            "taking over from a daemon with maps of layout {}: counters begin at 0",
+            self.kernel.layouts().join(" and ")
+        );
+        let links = |indices: Vec<u32>| -> Vec<Link> {
+            indices.into_iter().filter_map(|index| self.links.get(index).cloned()).collect()
+        };
+        let ports = links(self.ports.keys().copied().collect());
+        let tunnels = links(self.by_ifindex.keys().copied().collect());
+        self.kernel.finish_moving(&ports, &tunnels);
     }
 
     /// Brings ports and tunnels to what the interfaces and routes are now.

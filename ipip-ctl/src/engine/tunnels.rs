@@ -48,6 +48,15 @@ pub(super) struct Installed {
     pub(super) limits: Arc<AtomicBool>,
 }
 
+/// What of a tunnel an earlier daemon made.
+#[derive(Clone, Copy, Debug)]
+struct TakenOver {
+    /// The maps know the tunnel.
+    entry: bool,
+    /// The interface is there.
+    interface: bool,
+}
+
 impl Running {
     pub(super) fn invalid(failure: &Failure) -> Self {
         Self { installed: None, reason: failure.message.clone() }
@@ -106,7 +115,8 @@ impl Engine {
             None => (None, Tun::open(&tunnel.name)?),
         };
         // After an error the new interface goes away with its descriptor.
-        let ifindex = self.install(tunnel, id, known.is_some(), &tun).await?;
+        let taken_over = TakenOver { entry: known.is_some(), interface: existing.is_some() };
+        let ifindex = self.install(tunnel, id, taken_over, &tun).await?;
         self.keeper.keep(id, &tun);
         if let Some(other) = kept_id.filter(|kept| *kept != id) {
             self.keeper.let_go(other);
@@ -149,12 +159,14 @@ impl Engine {
         &mut self,
         tunnel: &Tunnel,
         id: u32,
-        is_taken_over: bool,
+        taken_over: TakenOver,
         tun: &Tun,
     ) -> Result<u32, Failure> {
         // Without carrier until the way to the remote is known; a tunnel that was taken over keeps its own.
-        if !is_taken_over {
+        if !taken_over.interface {
             tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
+        }
+        if !taken_over.entry {
             self.kernel.clear_counters(id)?;
             self.alive.forget(id);
         } else if self.alive.was_gone(id) {
@@ -172,7 +184,7 @@ impl Engine {
             })?;
         let attached = self
             .kernel
-            .attach_tunnel(&link, is_taken_over)
+            .attach_tunnel(&link, taken_over.interface)
             .and_then(|()| self.kernel.set_port(link.index, &tunnel_role(id, &link.name)));
         if let Err(failure) = attached {
             self.kernel.detach(link.index, None);

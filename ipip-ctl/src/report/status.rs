@@ -23,6 +23,10 @@ pub(super) fn text(status: &DaemonStatus, screen: Screen) -> String {
     });
     let mut text =
         format!("ipip {}: {} tunnel{plural}, {}\n", status.version, status.tunnels, counts.join(", "));
+    if !status.carrier_kept_by.is_empty() {
+        text.push_str(&screen.wrap(&confinement(status), "    "));
+        text.push('\n');
+    }
     if status.ports.is_empty() {
         text.push_str("no ports: no Ethernet interface is up\n");
         return text;
@@ -62,4 +66,14 @@ pub(super) fn text(status: &DaemonStatus, screen: Screen) -> String {
 
 fn has(port: &PortView, tier: &str) -> bool {
     port.tiers.iter().any(|it| it == tier)
+}
+
+/// What keeps carrier, and what the daemon has given up.
+fn confinement(status: &DaemonStatus) -> String {
+    format!(
+        "carrier kept by {}; files of others closed: {}; {}",
+        status.carrier_kept_by,
+        status.files_closed,
+        status.capabilities.join(", ")
+    )
 }

@@ -71,6 +71,9 @@ fn answers_survive_the_socket() {
             ports: vec![port],
             programs: vec![ProgramView { name: "xdp_port".into(), run_count: 1, run_time_ns: 20 }],
             maps: vec![MapView { name: "PEERS".into(), entries: 1, entries_max: 2 }],
+            carrier_kept_by: "process".into(),
+            capabilities: vec!["cap_bpf".into()],
+            files_closed: "yes".into(),
         }),
     ] {
         let line = write_reply(Ok(reply.clone())).unwrap();

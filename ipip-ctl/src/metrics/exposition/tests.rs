@@ -36,6 +36,9 @@ fn snapshot() -> Snapshot {
         ports: vec![PortView { name: "e\"0\\".into(), tiers: vec!["tc".into()], reason: "x".into() }],
         programs: vec![ProgramView { name: "xdp_port".into(), run_count: 4, run_time_ns: 1_500_000_000 }],
         maps: vec![MapView { name: "PEERS".into(), entries: 2, entries_max: 64 }],
+        carrier_kept_by: "process".into(),
+        capabilities: vec!["cap_bpf".into()],
+        files_closed: "yes".into(),
     };
     Snapshot { tunnels: vec![berlin, off, lost], status }
 }

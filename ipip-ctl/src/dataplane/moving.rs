@@ -1,0 +1,66 @@
+//! Taking over from a daemon whose maps have another layout, in either direction. Its programs go on with its maps until ours
+//! are filled; then ours take their places, each in one step.
+
+use std::fs;
+
+use ipip_common::abi::program;
+
+use super::{Direction, Kernel};
+use crate::failure::Failure;
+use crate::netlink::Link;
+
+impl Kernel {
+    /// Whether maps of another layout are there, whose programs serve until [`Kernel::finish_moving`].
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        !self.layouts.is_empty()
+    }
+
+    /// The other layouts, by their numbers.
+    #[must_use]
+    pub fn layouts(&self) -> &[String] {
+        &self.layouts
+    }
+
+    /// Whether a program of another layout serves this hook of a port, and ours is to wait.
+    pub(super) fn serves_still(&self, program: &str, ifindex: u32) -> bool {
+        self.layouts.iter().any(|layout| self.pins.link_of(layout, program, ifindex).exists())
+            && !self.pins.link(program, ifindex).exists()
+    }
+
+    /// Puts our programs in the places of those of other layouts, and lets go of all others, and of the maps. What the far
+    /// ends' packets meet comes last: they find our tunnels complete.
+    pub fn finish_moving(&mut self, ports: &[Link], tunnels: &[Link]) {
+        let layouts = std::mem::take(&mut self.layouts);
+        let report = |link: &Link, done: Result<(), Failure>| {
+            if let Err(failure) = done {
+                log::error!("interface {}: {failure}", link.name);
+            }
+        };
+        for link in tunnels {
+            report(link, self.attach_tunnel(link, true));
+        }
+        for link in ports {
+            for layout in &layouts {
+                for name in [program::XDP_PORT, program::TC_PORT] {
+                    let (old, own) =
+                        (self.pins.link_of(layout, name, link.index), self.pins.link(name, link.index));
+                    if own.exists() || fs::rename(old, own).is_err() {
+                        continue;
+                    }
+                    report(
+                        link,
+                        if name == program::XDP_PORT {
+                            self.attach_xdp(link).map(drop)
+                        } else {
+                            self.attach_tc(link, Direction::Ingress)
+                        },
+                    );
+                }
+            }
+        }
+        for layout in &layouts {
+            self.pins.remove_layout(layout);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A daemon takes over from one whose maps have another layout, as after an upgrade, or a downgrade, under traffic.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipip_common::abi::ABI_VERSION;
+use ipip_tests::ctl::Daemon;
+use ipip_tests::sites::{Carried, tunnelled};
+use ipip_tests::topology::Sites;
+use ipip_tests::traffic::paced_udp;
+use ipip_tests::{need, wait};
+
+const SERVER_END: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 50, 2);
+/// For long enough that a daemon which starts is a small part of it.
+const STREAM: (u32, usize, Duration) = (6000, 200, Duration::from_millis(3));
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[test]
+fn no_packet_is_lost_when_the_layout_changes_up_and_down() {
+    let Some(ctl) = need::ctl() else { return };
+    tunnelled(&ctl, "", |world| {
+        let sites = world.sites;
+        let index = sites.host1.link("ipip1").index;
+        for (other, (client, server)) in [
+            (ABI_VERSION - 1, (&sites.client, (&sites.server, Sites::SERVER))),
+            (ABI_VERSION + 1, (&sites.host1, (&sites.host2, SERVER_END))),
+        ] {
+            let before = Carried::read(&world.far);
+            let lost = paced_udp(client, server, STREAM, || {
+                let daemon = &mut world.near;
+                daemon.kill();
+                // What a daemon of another layout leaves is the same but for the directory.
+                let [own, old] = [ABI_VERSION, other].map(|layout| directory(daemon, layout));
+                fs::rename(&own, &old).unwrap();
+                daemon.restart();
+                assert!(daemon.log().contains(&format!("layout {other}")), "{}", daemon.log());
+                assert!(own.exists() && !old.exists(), "the other layout's maps are gone");
+                wait::until_true("the tunnel runs", LIMIT, || daemon.tunnel("ipip1")["running"] == true);
+            });
+            assert_eq!(lost, [0; 0], "from layout {other}: {}", world.near.run("print detail"));
+            assert_eq!(sites.host1.link("ipip1").index, index, "the interface is the same");
+            // Both directions are carried by the new programs, which have counted from zero.
+            sites.client.run("ping -c 20 -i 0.02 -W 2 192.168.20.2");
+            wait::until_true("the new programs carry", LIMIT, || Carried::read(&world.near).all() >= 20);
+            assert!(Carried::read(&world.far).since(&before).all() >= 6000);
+        }
+    });
+}
+
+#[test]
+fn tunnels_of_another_layout_that_are_not_configured_are_removed() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = ipip_tests::topology::Pair::new();
+    let mut daemon = Daemon::start(&ctl, &pair.host1);
+    daemon.add(ipip_tests::topology::Pair::HOST1, ipip_tests::topology::Pair::HOST2, "");
+    daemon.kill();
+    fs::rename(directory(&daemon, ABI_VERSION), directory(&daemon, ABI_VERSION + 1)).unwrap();
+    fs::write(daemon.config(), "").unwrap();
+    daemon.restart();
+    assert_eq!(pair.host1.find_link("ipip1"), None);
+    daemon.run("stop --purge");
+    assert!(!daemon.pins().exists());
+}
+
+/// Where the daemon pins maps of a layout.
+fn directory(daemon: &Daemon<'_>, layout: u32) -> PathBuf {
+    let namespaces = daemon.pins().read_dir().into_iter().flatten().flatten();
+    let namespace = namespaces.map(|entry| entry.path()).next().unwrap_or_default();
+    namespace.join(format!("v{layout}"))
+}
