@@ -1,4 +1,4 @@
-//! A Debian of a test's own with systemd as its first process: namespaces over a root file system that is not written to.
+//! A Debian of a test's own with systemd as its first process, in a network namespace of the test: namespaces over a root file system that is not written to.
 //! Everything is gone with the guard.
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::ctl::{Answer, answer};
+use crate::netns::Netns;
 use crate::process::Running;
 use crate::wait;
 
@@ -29,7 +30,7 @@ mkdir $1/over $1/work $1/root $1/cgroups
 mount -t cgroup2 cgroup2 $1/cgroups
 mkdir $1/cgroups/$3
 echo $$ >$1/cgroups/$3/cgroup.procs
-exec unshare --cgroup --pid --fork --kill-child --net --uts --ipc sh -e -c '
+exec unshare --cgroup --pid --fork --kill-child --uts --ipc sh -e -c '
 mount -t overlay overlay -o lowerdir=$2,upperdir=$1/over,workdir=$1/work $1/root
 cd $1/root
 mount -t proc proc proc
@@ -45,7 +46,6 @@ for node in null zero full random urandom tty net/tun; do
     mount --bind /dev/$node dev/$node
 done
 hostname debian
-ip link set lo up
 exec chroot . env -i container=ipip PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=multi-user.target
 ' sh $1 $2
 ";
@@ -71,10 +71,10 @@ pub struct Debian {
 
 impl Debian {
     /// Starts one over the root file system in `base`.
-    pub fn boot(base: &Path) -> Self {
+    pub fn boot(base: &Path, network: &Netns) -> Self {
         let folder = TempDir::with_prefix("ipip-debian").expect("creating a temporary directory");
         let cgroup = format!("ipip-debian-{}", std::process::id());
-        let mut command = Command::new("unshare");
+        let mut command = network.command("unshare");
         command.args(["--mount", "sh", "-c", BOOT, "sh"]).arg(folder.path()).arg(base).arg(&cgroup);
         let unshare = Running::start(&mut command);
         let mut debian = Self { unshare, systemd: 0, cgroup, folder };

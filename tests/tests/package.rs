@@ -1,10 +1,20 @@
 //! The Debian package in a Debian of its own, with systemd: it installs, runs, upgrades, and goes without a trace.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use ipip_tests::ctl::Daemon;
 use ipip_tests::debian::Debian;
+use ipip_tests::netns::Netns;
+use ipip_tests::process::Running;
+use ipip_tests::sites::Carried;
+use ipip_tests::topology::Sites;
+use ipip_tests::traffic::paced_udp;
 use ipip_tests::{need, wait};
+use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// The groups stay, and the files that are copies of them.
@@ -14,10 +24,17 @@ const CARRIER: &str = "cat /sys/class/net/t1/carrier_changes /sys/class/net/t1/c
 /// Of `systemd-analyze security`: what is called OK ends at 4.9.
 const EXPOSURE_MAX: f32 = 3.0;
 
+/// Datagrams, their size and pace: for longer than a package takes.
+const STREAM: (u32, usize, Duration) = (7000, 200, Duration::from_millis(3));
+const LENGTH: Duration = Duration::from_secs(21);
+/// The address of host2 in the tunnel.
+const SERVER_END: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 2);
+
 #[test]
 fn package_installs_runs_upgrades_and_leaves_nothing() {
     let Some([base, old, new]) = need::packages() else { return };
-    let debian = Debian::boot(&base);
+    let network = Netns::new("debian");
+    let debian = Debian::boot(&base, &network);
     let before = debian.files();
     let [old, new] = [old, new].map(|package| debian.take(&package));
 
@@ -45,8 +62,64 @@ fn package_installs_runs_upgrades_and_leaves_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// The older package has programs and a daemon of another build than the newer one, the maps are the same.
+#[test]
+fn an_upgrade_and_a_downgrade_under_traffic_lose_nothing() {
+    let (Some([base, old, new]), Some(ctl)) = (need::packages(), need::ctl()) else { return };
+    let sites = Sites::new();
+    sites.complete_frames_on_the_wire();
+    let debian = Debian::boot(&base, &sites.host1);
+    let [old, new] = [old, new].map(|package| debian.take(&package));
+    install(&debian, &old);
+    debian.run(&format!("ipip-ctl add ipip1 local-address={} remote-address={}", Sites::HOST1, Sites::HOST2));
+    let far = Daemon::start(&ctl, &sites.host2);
+    far.add(Sites::HOST2, Sites::HOST1, "");
+    sites.route_through("ipip1");
+    far.wait_for_tier_1(&["lan0", "wan0"]);
+    wait::until_true("tier 1 serves", LIMIT, || {
+        let status = debian.run("ipip-ctl --json status");
+        ["lan0", "wan0"]
+            .iter()
+            .all(|port| status.contains(&format!("{{\"name\":\"{port}\",\"tiers\":[\"xdp\",\"tc\"]")))
+    });
+    sites.client.run("ping -c 3 -i 0.1 -W 2 192.168.20.2");
+    let program = || debian.run("sha256sum /usr/bin/ipip-ctl");
+    // Through tier 1, and through tier 2.
+    for (client, server) in
+        [(&sites.client, (&sites.server, Sites::SERVER)), (&sites.host1, (&sites.host2, SERVER_END))]
+    {
+        for package in [&new, &old] {
+            let (before, carried, started) = (program(), Carried::read(&far), Instant::now());
+            let lost = paced_udp(client, server, STREAM, || {
+                install(&debian, package);
+                assert!(started.elapsed() < LENGTH, "installing took longer than the stream");
+            });
+            assert_eq!(lost, [0; 0], "{}", debian.run("ipip-ctl print detail"));
+            assert!(Carried::read(&far).since(&carried).all() >= u64::from(STREAM.0));
+            assert_ne!(program(), before, "it is the same build");
+        }
+        iperf3(client, server, || install(&debian, &new));
+        install(&debian, &old);
+    }
+}
+
+/// Sends for as long as a package takes; in no second nothing arrives.
+fn iperf3(client: &Netns, (server, address): (&Netns, Ipv4Addr), meanwhile: impl FnOnce()) {
+    let listener = Running::start(server.command("iperf3").args(["--server", "--one-off", "--forceflush"]));
+    wait::until_true("iperf3 listens", LIMIT, || listener.output().contains("listening"));
+    let mut sender = client.command("iperf3");
+    sender.args(["--client", &address.to_string(), "--time", "12", "--json"]);
+    let sender = sender.stdout(Stdio::piped()).spawn().unwrap();
+    meanwhile();
+    let output = sender.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let seconds = report["intervals"].as_array().unwrap();
+    assert!(seconds.len() >= 12, "{report}");
+    assert!(seconds.iter().all(|second| second["sum"]["bytes"].as_u64() > Some(0)), "{report}");
+}
+
 fn install(debian: &Debian, package: &Path) {
-    debian.run(&format!("apt-get install --yes {}", package.display()));
+    debian.run(&format!("apt-get install --yes --allow-downgrades {}", package.display()));
     wait::until_true("the daemon serves", LIMIT, || debian.try_run("ipip-ctl status").code == Some(0));
     assert_eq!(debian.run("systemctl is-active ipip").trim(), "active");
 }

@@ -108,16 +108,17 @@ impl Tier {
             }
             Self::Ctl => rooted(name, &named("ctl_")?, filters, &["--test-threads=1"]),
             Self::Package => {
+                let base = debian::base()?;
+                // Another build: its programs are others, and its maps the same.
+                let old = dist::package(&build::all(false, true)?, Some(OLD_VERSION))?;
                 let built = build::all(false, false)?;
                 let mut variables = environment(&built, name);
-                let base = debian::base()?;
-                let old = dist::package(&built, Some(OLD_VERSION))?;
                 let new = dist::package(&built, None)?;
                 for (name, path) in [("IPIP_DEBIAN", base), ("IPIP_PACKAGE_OLD", old), ("IPIP_PACKAGE", new)]
                 {
                     variables.push((name.to_owned(), path.display().to_string()));
                 }
-                with_root(name, &["package"], &variables, filters, &[])
+                with_root(name, &["package"], &variables, filters, &["--test-threads=1"])
             }
             Self::Vm => {
                 let built = build::all(false, false)?;
