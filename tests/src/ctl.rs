@@ -68,6 +68,11 @@ impl<'a> Daemon<'a> {
         self.folder.path().join("ipip.sock")
     }
 
+    /// The directory of its state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// The directory of pinned maps and links.
     pub fn pins(&self) -> PathBuf {
         self.pins.pins()
@@ -77,7 +82,7 @@ impl<'a> Daemon<'a> {
     pub fn command(&self) -> Command {
         let mut command = self.namespace.command(&self.program);
         command.arg("daemon").arg("--config").arg(self.config());
-        command.arg("--state-dir").arg(self.folder.path().join("state"));
+        command.arg("--state-dir").arg(self.state_dir());
         command.arg("--socket").arg(self.socket()).arg("--pin-dir").arg(self.pins());
         command
     }

@@ -169,13 +169,30 @@ fn a_name_that_is_taken_stops_no_other_tunnel_and_is_told() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_state_is_refused() {
+fn a_second_daemon_on_the_same_state_socket_or_pins_is_refused() {
     let Some(ctl) = need::ctl() else { return };
     let namespace = Netns::new("second");
     let daemon = Daemon::start(&ctl, &namespace);
-    let answer = answer(&mut daemon.command());
-    answer.is_failure(CONFLICT);
-    assert!(daemon.tunnels().is_empty(), "the first one is unharmed");
+    daemon.run("add ipip1 remote-address=203.0.113.2");
+    let before = state(&daemon, &namespace);
+    // The same state; the same socket; the same pins.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let [state_dir, socket] = ["state", "socket"].map(|name| elsewhere.path().join(name));
+    let options = [("--state-dir", &state_dir), ("--socket", &socket)];
+    for (count, words) in [(0, "--state-dir"), (1, "--socket"), (2, "--pin-dir")] {
+        let mut command = namespace.command(&ctl);
+        command.args(["daemon", "--pin-dir"]).arg(daemon.pins()).arg("--config").arg(daemon.config());
+        let [own_state, own_socket] = [daemon.state_dir(), daemon.socket()];
+        let own = [("--state-dir", &own_state), ("--socket", &own_socket)];
+        command.args(options.iter().take(count).flat_map(|(name, path)| [name.as_ref(), path.as_os_str()]));
+        command.args(own.iter().skip(count).flat_map(|(name, path)| [name.as_ref(), path.as_os_str()]));
+        let answer = answer(&mut command);
+        answer.is_failure(CONFLICT);
+        assert!(answer.errors.contains("another daemon"), "{}", answer.errors);
+        assert!(answer.errors.contains(words), "the next step: {}", answer.errors);
+        assert_eq!(state(&daemon, &namespace), before, "the first one is unharmed");
+    }
+    daemon.run("set ipip1 mtu=1400");
 }
 
 #[test]

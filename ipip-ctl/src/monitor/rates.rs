@@ -156,6 +156,7 @@ fn per_second(before: u64, now: u64, time: Duration) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::alive::Liveness;
     use crate::report::tests::three;
 
     /// Two samples of the three tunnels, two seconds apart; the first one carries and refuses something.
@@ -184,6 +185,18 @@ pub(crate) mod tests {
             reason: "loop".into(),
             action: Action::Drop,
             packets: 2,
+        });
+        tunnels[0].1.liveness = Some(Liveness {
+            state: "alive".into(),
+            answered_by: Some("reflect".into()),
+            probes: 70,
+            answers: 68,
+            lost: 2,
+            lost_of: 64,
+            rtt_us: Some(11_840),
+            rtt_mean_us: Some(12_345),
+            jitter_us: Some(310),
+            ..Liveness::default()
         });
         [first, Sample { at: at + Duration::from_secs(2), time, tunnels }]
     }

@@ -19,6 +19,19 @@ pub fn rate(value: f64, unit: &str) -> String {
     format!("{digits} {prefix}{unit}")
 }
 
+/// A time: `999 us`, `1.23 ms`, `12.3 s`.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub fn delay(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..10_000 => format!("{:.2} ms", us as f64 / 1e3),
+        10_000..100_000 => format!("{:.1} ms", us as f64 / 1e3),
+        100_000..1_000_000 => format!("{:.0} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
 fn scaled(value: f64) -> (String, &'static str) {
     if value <= 0.0 {
         return ("0".to_owned(), "");

@@ -10,9 +10,10 @@ use super::screen::{BAD, HEADING, OFF, Screen};
 use super::{flag, legend, paint_flag};
 use crate::api::protocol::TunnelView;
 use crate::monitor::rates::{Rates, Sample, TIERS, TierRates};
-use crate::monitor::units::short;
+use crate::monitor::units::{delay, short};
 
-const HEADER: [&str; 9] = ["#", "", "NAME", "TX-PKT/S", "TX-BIT/S", "RX-PKT/S", "RX-BIT/S", "XDP", "DROP/S"];
+const HEADER: [&str; 10] =
+    ["#", "", "NAME", "TX-PKT/S", "TX-BIT/S", "RX-PKT/S", "RX-BIT/S", "XDP", "DROP/S", "RTT"];
 
 /// The first table has the legend, further ones the time above them.
 pub(super) fn text(sample: &Sample, rates: &[Rates], number: u64, screen: Screen) -> String {
@@ -27,7 +28,8 @@ pub(super) fn text(sample: &Sample, rates: &[Rates], number: u64, screen: Screen
         let values = [total.sent_packets, total.sent_bits, total.received_packets, total.received_bits];
         let share =
             rates.shares().map_or_else(|| "-".to_owned(), |shares| format!("{:.0}%", shares[0] * 100.0));
-        let last = [share, short(rates.dropped())];
+        let rtt = tunnel.liveness.as_ref().and_then(|liveness| liveness.rtt_mean_us);
+        let last = [share, short(rates.dropped()), rtt.map_or_else(|| "-".to_owned(), delay)];
         table.add_row(first.into_iter().chain(values.map(short)).chain(last));
     }
     let mut lines = table.lines().map(|line| line.trim_end().to_owned());
@@ -67,6 +69,7 @@ pub(super) fn json(sample: &Sample, rates: &[Rates], time: Duration) -> Value {
         all.insert("running".to_owned(), json!(tunnel.running));
         all.insert("reason".to_owned(), json!(tunnel.reason));
         all.insert("actual-mtu".to_owned(), json!(tunnel.actual_mtu));
+        all.insert("liveness".to_owned(), json!(tunnel.liveness));
         all.extend(of_tier(rates.total()));
         let tiers: Map<String, Value> = TIERS
             .iter()
@@ -111,10 +114,10 @@ mod tests {
         let [first, second] = samples();
         let expected = "\
 Flags: X - disabled, R - running, I - invalid
- #     NAME    TX-PKT/S  TX-BIT/S  RX-PKT/S  RX-BIT/S  XDP  DROP/S
- 0  R  berlin     2.00k     16.8M       500      240k  80%       1
- 1  X  ipip1          0         0         0         0    -       0
- 2  I  ipip2          0         0         0         0    -       0
+ #     NAME    TX-PKT/S  TX-BIT/S  RX-PKT/S  RX-BIT/S  XDP  DROP/S      RTT
+ 0  R  berlin     2.00k     16.8M       500      240k  80%       1  12.3 ms
+ 1  X  ipip1          0         0         0         0    -       0        -
+ 2  I  ipip2          0         0         0         0    -       0        -
        no route to 2001:db8::3
 ";
         assert_eq!(text(&second, &second.since(&first), 0, Screen::default()), expected);
@@ -132,6 +135,7 @@ Flags: X - disabled, R - running, I - invalid
             (&tunnel["number"], &tunnel["name"], &tunnel["running"]),
             (&json!(0), &json!("berlin"), &json!(true))
         );
+        assert_eq!(tunnel["liveness"]["rtt-mean-us"], 12_345);
         assert_eq!(tunnel["sent-packets-per-second"], 2000.0);
         assert_eq!(tunnel["tiers"]["xdp"]["received-bits-per-second"], 240_000.0);
         assert_eq!(

@@ -10,8 +10,9 @@ use ratatui::widgets::{RenderDirection, Sparkline};
 use super::super::app::{App, Row, Unit};
 use super::super::rates::{TIERS, TierRates};
 use super::super::theme::{BOLD, DIM, Theme};
-use super::super::units::short;
+use super::super::units::{delay, short};
 use super::parts::{Way, columns, events, flag, rule, sides};
+use crate::alive::Liveness;
 use crate::api::protocol::Action;
 use crate::spec::Word;
 
@@ -83,7 +84,20 @@ fn about(row: &Row, theme: Theme) -> Vec<Line<'_>> {
     if !view.comment.is_empty() {
         second.push(Span::styled(format!("   ;;; {}", view.comment), theme.comment()));
     }
-    vec![Line::from(vec![Span::raw(" "), flag(view, theme), Span::raw(" "), state]), Line::from(second)]
+    let mut first = vec![Span::raw(" "), flag(view, theme), Span::raw(" "), state];
+    first.extend(view.liveness.as_ref().map(liveness).unwrap_or_default());
+    vec![Line::from(first), Line::from(second)]
+}
+
+/// How the far end answers, where it does.
+fn liveness(liveness: &Liveness) -> Vec<Span<'static>> {
+    let (Some(rtt), Some(mean)) = (liveness.rtt_us, liveness.rtt_mean_us) else { return Vec::new() };
+    let jitter = liveness.jitter_us.map_or_else(|| "-".to_owned(), delay);
+    let lost = format!("{} of {}", liveness.lost, liveness.lost_of);
+    [("   rtt ", delay(rtt)), ("   mean ", delay(mean)), ("   jitter ", jitter), ("   lost ", lost)]
+        .into_iter()
+        .flat_map(|(name, value)| [Span::styled(name, DIM), Span::raw(value)])
+        .collect()
 }
 
 /// A heading with the numbers of now, and the past from right to left.

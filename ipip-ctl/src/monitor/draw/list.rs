@@ -9,15 +9,18 @@ use ratatui::text::{Line, Span};
 use super::super::app::{App, Row, Sort};
 use super::super::rates::{Rates, TierRates};
 use super::super::theme::{BOLD, DIM, Theme};
-use super::super::units::{short, spark};
+use super::super::units::{delay, short, spark};
 use super::ROOMY;
 use super::parts::{RATE, Way, events, flag, rule, shares};
 
-/// From this width on there is room for address and MTU.
+/// From this width on there is room for address, MTU and round-trip time.
 const WIDE: usize = 120;
 /// Columns of the bar of shares, and of all beside it.
 const SHARES: usize = 8;
 const DROPPED: usize = 9;
+/// Columns of the round-trip time, and of it with the MTU before it.
+const RTT: usize = 10;
+const ABOUT: usize = 2 + 5 + RTT;
 /// A graph is no wider than this, and no narrower.
 const GRAPH_MAX: usize = 40;
 const GRAPH_MIN: usize = 4;
@@ -40,7 +43,7 @@ impl Columns {
             (width >= WIDE).then(|| longest(|row| row.view.remote_address.len(), "REMOTE-ADDRESS".len()));
         // Flag, gaps, two rates, bar with percentage, refused.
         let fixed =
-            3 + name + 2 * (2 + RATE + 1) + 2 + SHARES + 5 + DROPPED + remote.map_or(0, |it| 2 + it + 2 + 5);
+            3 + name + 2 * (2 + RATE + 1) + 2 + SHARES + 5 + DROPPED + remote.map_or(0, |it| 2 + it + ABOUT);
         let graph = (width.saturating_sub(fixed + 1) / 2).clamp(GRAPH_MIN, GRAPH_MAX);
         Self { name, graph, remote }
     }
@@ -99,7 +102,7 @@ fn heading(app: &App, columns: Columns) -> Line<'static> {
     let mut text = format!("   {:<width$}", mark(Sort::Name, "TUNNEL"), width = columns.name);
     // Writing to a String cannot fail.
     if let Some(remote) = columns.remote {
-        let _ = write!(text, "  {:<remote$}  {:>5}", "REMOTE-ADDRESS", "MTU");
+        let _ = write!(text, "  {:<remote$}  {:>5}{:>RTT$}", "REMOTE-ADDRESS", "MTU", "RTT");
     }
     for (sort, word) in [(Sort::Sent, "SENT"), (Sort::Received, "RECEIVED")] {
         let _ = write!(text, "  {:>RATE$} {:graph$}", mark(sort, word), "", graph = columns.graph);
@@ -116,7 +119,9 @@ fn line(app: &App, row: &Row, columns: Columns, theme: Theme) -> Line<'static> {
     spans.push(Span::styled(format!("{:<width$}", view.name, width = columns.name), style));
     if let Some(width) = columns.remote {
         let mtu = view.actual_mtu.map_or_else(|| "-".to_owned(), |mtu| mtu.to_string());
-        spans.push(Span::styled(format!("  {:<width$}  {mtu:>5}", view.remote_address), DIM));
+        let rtt = view.liveness.as_ref().and_then(|liveness| liveness.rtt_mean_us);
+        let rtt = rtt.map_or_else(|| "-".to_owned(), delay);
+        spans.push(Span::styled(format!("  {:<width$}  {mtu:>5}{rtt:>RTT$}", view.remote_address), DIM));
     }
     if view.disabled {
         spans.push(Span::styled("    disabled", DIM));
@@ -160,7 +165,7 @@ fn total(app: &App, columns: Columns, theme: Theme) -> Line<'static> {
     }
     let mut spans = vec![Span::raw(format!("   {:<width$}", "total", width = columns.name))];
     if let Some(remote) = columns.remote {
-        spans.push(Span::raw(" ".repeat(2 + remote + 2 + 5)));
+        spans.push(Span::raw(" ".repeat(2 + remote + ABOUT)));
     }
     for way in [Way::Sent, Way::Received] {
         spans.push(rate(app, way, sum.total()));
