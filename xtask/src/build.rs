@@ -1,7 +1,7 @@
 //! `cargo xtask build`: the eBPF object, then the daemon with the object inside.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -39,14 +39,22 @@ pub(crate) fn object() -> Result<PathBuf> {
 
 /// Builds the programs with those of the benchmark beside them, as an object of its own.
 pub(crate) fn bench_object() -> Result<PathBuf> {
-    let linked = link(Some("bench"))?;
-    let object = sh::target().join("bpf/ipip-bench.o");
-    fs::copy(&linked, &object).with_context(|| format!("writing {}", object.display()))?;
+    copy(&link("ipip-ebpf", Some("bench"))?, "bpf/ipip-bench.o")
+}
+
+/// Builds the benchmark's program for the kernel's lightweight tunnels, which has to lie beside the others.
+pub(crate) fn lwt_object() -> Result<PathBuf> {
+    copy(&link("ipip-lwt", None)?, "bpf/ipip-lwt.o")
+}
+
+fn copy(linked: &Path, name: &str) -> Result<PathBuf> {
+    let object = sh::target().join(name);
+    fs::copy(linked, &object).with_context(|| format!("writing {}", object.display()))?;
     Ok(object)
 }
 
 fn object_with(trace: bool) -> Result<PathBuf> {
-    let linked = link(trace.then_some("trace"))?;
+    let linked = link("ipip-ebpf", trace.then_some("trace"))?;
     let bytes =
         fs::read(&linked).with_context(|| format!("reading the linked programs {}", linked.display()))?;
     let object = object_path();
@@ -57,16 +65,16 @@ fn object_with(trace: bool) -> Result<PathBuf> {
 }
 
 /// Links the programs, and returns where they are until the next time.
-fn link(feature: Option<&str>) -> Result<PathBuf> {
+fn link(name: &str, feature: Option<&str>) -> Result<PathBuf> {
     let toolchain = setup::toolchain()?;
     eprintln!("==> building the eBPF programs (about 30 s the first time)");
     let mut command = toolchain.cargo("build", &[]);
-    command.args(["--release", "--bin", "ipip-ebpf"]);
+    command.args(["--release", "--bin", name]);
     if let Some(feature) = feature {
         command.args(["--features", feature]);
     }
     sh::must(&mut command)?;
-    Ok(sh::target().join("bpf").join(setup::BPF_TARGET).join("release/ipip-ebpf"))
+    Ok(sh::target().join("bpf").join(setup::BPF_TARGET).join("release").join(name))
 }
 
 /// Builds the daemon around the object that is there.

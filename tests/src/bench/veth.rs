@@ -49,8 +49,11 @@ fn out(is_v6: bool, is_over_v6: bool) -> Vec<u8> {
 const KINDS: [(&str, bool, bool); 4] =
     [("ipip", false, false), ("6in4", true, false), ("4in6", false, true), ("6in6", true, true)];
 
+/// Stands for the file of the program for lightweight tunnels.
+const LWT: &str = "LWT";
+
 /// The kernel's own ways: name, what to do, how to undo it, and whether the packet comes out of a tunnel.
-const KERNEL: [(&str, &[&str], &[&str]); 6] = [
+const KERNEL: [(&str, &[&str], &[&str]); 7] = [
     ("kernel, no tunnel", &["ip route replace 10.2.0.0/16 via 192.0.2.254"], &[]),
     (
         "kernel VXLAN into",
@@ -65,6 +68,11 @@ const KERNEL: [(&str, &[&str], &[&str]); 6] = [
     (
         "kernel SRv6 reduced into",
         &["ip route replace 10.2.0.0/16 encap seg6 mode encap.red segs 2001:db8:b::2 dev wan0"],
+        &[],
+    ),
+    (
+        "kernel LWT-BPF into",
+        &["ip route replace 10.2.0.0/16 encap bpf xmit obj LWT section lwt_xmit headroom 20 dev wan0"],
         &[],
     ),
     (
@@ -205,7 +213,8 @@ fn one(
             namespace.enter(|| behind.drop_at("wan0", hook))?;
             // A program in the driver would turn every packet of the stack into a frame first.
             ends.take_off("sink")?;
-            let ready = up.iter().try_for_each(|command| try_run(place, command));
+            let lwt = options.object.with_file_name("ipip-lwt.o").display().to_string();
+            let ready = up.iter().try_for_each(|command| try_run(place, &command.replace(LWT, &lwt)));
             let result =
                 ready.and_then(|()| rounds(1, || rig.run(ends, &job.frame, time, &mut |_| behind.arrived())));
             let back =
