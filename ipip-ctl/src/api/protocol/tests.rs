@@ -1,4 +1,5 @@
 use super::*;
+use crate::tunnel::{DontFragment, Dscp, Ecn, KeepaliveMode, Kind, Mtu, Spread, Ttl};
 
 fn view() -> TunnelView {
     TunnelView {
