@@ -1,10 +1,15 @@
 //! The command that is told of running flags that come and go. It may hang or fail, and stops nothing.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::libc::O_NONBLOCK;
+use nix::unistd::{AccessFlags, access};
 use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
@@ -30,8 +35,13 @@ pub struct Change {
 pub struct Hook(Arc<Mutex<Option<PathBuf>>>);
 
 impl Hook {
-    /// Sets the command, or that there is none.
+    /// Sets the command, or that there is none. One that could not be called now is told of, and called all the same.
     pub fn set(&self, command: Option<PathBuf>) {
+        if let Some(command) = &command
+            && let Some(why) = obstacle(command)
+        {
+            log::warn!("hook {}: {why}", command.display());
+        }
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = command;
     }
 
@@ -69,7 +79,7 @@ async fn run(command: &PathBuf, change: &Change, patience: Duration) -> Result<(
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| explain(command, &error))?;
     match timeout(patience, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("it failed ({status})")),
@@ -83,6 +93,35 @@ async fn run(command: &PathBuf, change: &Change, patience: Duration) -> Result<(
             Err(format!("it took longer than {} s, and was killed", patience.as_secs_f32()))
         }
     }
+}
+
+/// Why a command could not be called, as far as it can be told without a call.
+fn obstacle(command: &Path) -> Option<String> {
+    if let Err(error) = access(command, AccessFlags::X_OK) {
+        return Some(explain(command, &error.into()));
+    }
+    // What may be executed need not be readable, but where only Landlock forbids to read it, it forbids both.
+    access(command, AccessFlags::R_OK).ok()?;
+    // Whatever it is, opening does not wait for anybody.
+    let opened = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(command);
+    opened.err().map(|error| explain(command, &error))
+}
+
+/// What an error means, and what helps.
+fn explain(command: &Path, error: &io::Error) -> String {
+    if error.kind() != ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    // The kernel's answer to this knows modes, and not Landlock.
+    if access(command, AccessFlags::X_OK).is_err() {
+        return "Permission denied: its mode or that of a directory above it does not let root execute it \
+                (chmod +x, and chown root)"
+            .to_owned();
+    }
+    "Permission denied: it or its interpreter lies where the daemon cannot read. Since its start that has only the \
+     system's directories and the one of the hook that it was started with: start the daemon again (systemctl \
+     restart ipip; traffic goes on), or move the hook to /etc/ipip or /usr/local/sbin"
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -130,5 +169,17 @@ mod tests {
         assert!(is_gone());
         let missing = run(&folder.path().join("none"), &change(), PATIENCE).await.unwrap_err();
         assert!(missing.contains("No such file"), "{missing}");
+    }
+
+    #[test]
+    fn what_cannot_be_called_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = script(&folder, "exit 0");
+        assert_eq!(obstacle(&command), None);
+        fs::set_permissions(&command, fs::Permissions::from_mode(0o644)).unwrap();
+        let why = obstacle(&command).unwrap();
+        assert!(why.starts_with("Permission denied: its mode"), "{why}");
+        let why = obstacle(&folder.path().join("none")).unwrap();
+        assert!(why.contains("No such file"), "{why}");
     }
 }
