@@ -1,5 +1,6 @@
 //! The daemon in a namespace, and the command line as its client.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,20 @@ impl<'a> Daemon<'a> {
         let ticks: u64 =
             behind.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
         Duration::from_millis(ticks * 10)
+    }
+
+    /// The time that a processor has spent on each of its threads, by name.
+    pub fn thread_times(&mut self) -> BTreeMap<String, Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("its threads");
+        let mut times = BTreeMap::new();
+        for thread in threads.flatten() {
+            // A thread may end meanwhile. What ran, in nanoseconds, comes first.
+            let read = |name| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            let ran = read("schedstat").split_whitespace().next().and_then(|word| word.parse().ok());
+            *times.entry(read("comm").trim().to_owned()).or_default() +=
+                Duration::from_nanos(ran.unwrap_or_default());
+        }
+        times
     }
 
     /// Its process ID.

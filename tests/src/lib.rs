@@ -35,6 +35,7 @@ pub mod process;
 pub mod prog;
 pub mod pty;
 pub mod raw;
+pub mod reflector;
 pub mod routes;
 pub mod sites;
 pub mod topology;

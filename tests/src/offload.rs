@@ -5,6 +5,7 @@
 
 use std::os::fd::AsRawFd as _;
 use std::os::raw::c_ulong;
+use std::process::Command;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -41,6 +42,17 @@ pub fn send_complete_frames(namespace: &Netns, interface: &str) {
 /// Makes an interface take frames that XDP redirects to its peer.
 pub fn receive_redirected(namespace: &Netns, interface: &str) {
     set(namespace, interface, Offload::GenericReceive, true);
+}
+
+/// Has the kernel take what arrives at a veth in a thread of its own, and not in the middle of whatever sent it. The
+/// other end must send complete frames.
+pub fn receive_in_a_thread(namespace: &Netns, interface: &str) {
+    receive_redirected(namespace, interface);
+    let line = format!("echo 1 > /sys/class/net/{interface}/threaded");
+    // It mounts the namespace's own /sys.
+    let mut command = Command::new("ip");
+    let status = command.args(["netns", "exec", namespace.name(), "sh", "-c", &line]).status();
+    assert!(status.is_ok_and(|status| status.success()), "{line}");
 }
 
 /// `struct ethtool_value`.

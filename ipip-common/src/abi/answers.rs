@@ -12,7 +12,7 @@ pub struct Probing {
     pub key: Key,
     /// How old a probe may be when its answer comes, nanoseconds.
     pub patience_ns: u64,
-    /// The number of the last probe.
+    /// The number of the last probe, unless a later one was answered.
     pub sent: u32,
     /// What the daemon knows of the far end; the programs do not look at it.
     pub state: u32,

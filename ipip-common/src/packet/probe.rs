@@ -126,12 +126,13 @@ impl Probe {
     pub fn write<'a>(&self, key: Key, flow: &Flow, packet: &'a mut [u8; LONGEST]) -> (&'a [u8], u8) {
         let icmp = icmp(flow.family);
         let echo = [u32::from(icmp.request) << 24, split(key[0])[0] & 0xffff_0000 | self.sequence & 0xffff];
-        let (echo, data) = (sealed(flow, icmp, echo, self.data(key)), self.data(key));
-        let mut bytes = packet.iter_mut();
+        let data = self.data(key);
+        let echo = sealed(flow, icmp, echo, data);
+        let mut places = packet.as_chunks_mut().0.iter_mut();
         let mut put = |words: &[u32]| {
             // The words first: `zip` takes one from the first before it sees that the second has ended.
-            for (from, to) in words.iter().flat_map(|word| word.to_be_bytes()).zip(bytes.by_ref()) {
-                *to = from;
+            for (word, place) in words.iter().zip(places.by_ref()) {
+                *place = word.to_be_bytes();
             }
         };
         match flow.family {

@@ -27,10 +27,11 @@ pub(super) fn outer_packet(entry: &TunnelEntry, key: Key, probe: &Probe, flow: &
         label: if flags.flow_label { flow::label(flow.hash()) } else { 0 },
     };
     let mut packet = Vec::with_capacity(LONGEST * 2);
-    let mut put = |words: &[u32]| packet.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    let mut put = |words: &[u32]| words.iter().for_each(|word| packet.extend_from_slice(&word.to_be_bytes()));
     match outer.family {
-        // The kernel puts an identification in where it stands as zero.
-        Family::V4 => put(&outer.v4(entry, 0)),
+        // Nothing that short is fragmented, and needs an identification (RFC 6864 4.1); where it is zero the kernel looks
+        // for one, at length.
+        Family::V4 => put(&outer.v4(entry, u16::try_from(probe.sequence & 0xffff).unwrap_or_default() | 1)),
         Family::V6 if outer.limit.is_set() => {
             put(&outer.v6(entry, next_header::DESTINATION));
             put(&outer.limit.header(outer.protocol));

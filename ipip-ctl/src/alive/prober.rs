@@ -20,6 +20,9 @@ use crate::failure::Failure;
 
 /// The first probes of many tunnels that begin at once are spread over this time, or over an interval where that is less.
 const SPREAD: Duration = Duration::from_secs(1);
+/// The wheel turns by this, so that one turn serves many tunnels: waking up costs more than a probe.
+const TURN: Duration = Duration::from_millis(5);
+
 /// The far ends of all tunnels.
 #[derive(Clone, Debug)]
 pub struct Alive {
@@ -45,7 +48,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    watches: BTreeMap<u32, Watch>,
+    /// In boxes, so that the tree of thousands stays in the processor's cache.
+    watches: BTreeMap<u32, Box<Watch>>,
     /// The addresses of every interface.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
     tickets: u64,
@@ -92,7 +96,7 @@ impl Alive {
                 watch.readdress(addresses);
                 (watch, is_changed)
             }
-            None => (Watch::new(id, watched, addresses, maps, now), true),
+            None => (Box::new(Watch::new(id, watched, addresses, maps, now)), true),
         };
         if is_changed && let Some(interval) = watch.begin(now) {
             state.tickets += 1;
@@ -180,29 +184,35 @@ impl Shared {
     }
 }
 
+/// What is due when.
+struct Wheel {
+    queue: DelayQueue<Entry>,
+    start: Instant,
+}
+
 /// Turns the wheel until the daemon ends.
 async fn turn(shared: &Shared, mut entries: UnboundedReceiver<Entry>) {
-    let mut wheel: DelayQueue<Entry> = DelayQueue::new();
+    let mut wheel = Wheel { queue: DelayQueue::new(), start: Instant::now() };
     loop {
         let Some(due) = next(&mut wheel, &mut entries).await else { return };
         for entry in shared.look(&due) {
-            insert(&mut wheel, entry);
+            wheel.insert(entry);
         }
     }
 }
 
 /// All that is due; `None` at the end.
-async fn next(wheel: &mut DelayQueue<Entry>, entries: &mut UnboundedReceiver<Entry>) -> Option<Vec<Entry>> {
+async fn next(wheel: &mut Wheel, entries: &mut UnboundedReceiver<Entry>) -> Option<Vec<Entry>> {
     let mut due = Vec::new();
     let is_over = poll_fn(|context| {
         loop {
             match entries.poll_recv(context) {
-                Poll::Ready(Some(entry)) => insert(wheel, entry),
+                Poll::Ready(Some(entry)) => wheel.insert(entry),
                 Poll::Ready(None) => return Poll::Ready(true),
                 Poll::Pending => break,
             }
         }
-        while let Poll::Ready(Some(expired)) = wheel.poll_expired(context) {
+        while let Poll::Ready(Some(expired)) = wheel.queue.poll_expired(context) {
             due.push(expired.into_inner());
         }
         if due.is_empty() { Poll::Pending } else { Poll::Ready(false) }
@@ -211,6 +221,33 @@ async fn next(wheel: &mut DelayQueue<Entry>, entries: &mut UnboundedReceiver<Ent
     (!is_over).then_some(due)
 }
 
-fn insert(wheel: &mut DelayQueue<Entry>, entry: Entry) {
-    wheel.insert_at(entry, entry.at.into());
+impl Wheel {
+    fn insert(&mut self, entry: Entry) {
+        self.queue.insert_at(entry, on_turn(self.start, entry.at).into());
+    }
+}
+
+/// The first turn of a wheel that was started at `start` which is not before `at`.
+fn on_turn(start: Instant, at: Instant) -> Instant {
+    let turn = TURN.as_nanos();
+    let over = at.saturating_duration_since(start).as_nanos() % turn;
+    let rest = if over == 0 { 0 } else { turn - over };
+    at + Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_between_two_turns_waits_for_the_second() {
+        let start = Instant::now();
+        for (due, turn) in [(0, 0), (1, 5), (4_999, 5_000), (5_000, 5_000), (5_001, 5_005)] {
+            // A daemon that has run for months turns as before.
+            for months in [Duration::ZERO, TURN * 1_000_000_000] {
+                let [due, turn] = [due, turn].map(|ms| start + months + Duration::from_millis(ms));
+                assert_eq!(on_turn(start, due), turn);
+            }
+        }
+    }
 }

@@ -109,7 +109,8 @@ impl Watch {
         maps: &KeepaliveMaps,
         now: Instant,
     ) -> Self {
-        let (probing, answers) = maps.read(id);
+        let (mut probing, answers) = maps.read(id);
+        probing.sent = last_number(&probing, &answers);
         let rule = rule(&watched);
         let flag = Flag::known(rule, probing.state & GONE == 0, probing.state & HAS_ANSWERED != 0);
         let mut watch = Self {
@@ -305,7 +306,8 @@ impl Watch {
         }
         self.is_out = is_out;
         self.is_curious = false;
-        if is_out {
+        // While every probe is answered, the answers say which one is the last.
+        if is_out && (self.flag.missed() > 0 || !self.flag.has_answered() || !self.flag.is_there()) {
             self.write(maps);
         }
     }
@@ -381,6 +383,12 @@ impl Watch {
 /// Whether the far end was gone when that was written.
 pub(super) const fn was_gone(probing: &Probing) -> bool {
     probing.state & GONE != 0
+}
+
+/// The number of the last probe, as far as it was written or answered.
+fn last_number(probing: &Probing, answers: &Answers) -> u32 {
+    let is_later = answers.count > 0 && answers.latest.wrapping_sub(probing.sent) < 1 << 31;
+    if is_later { answers.latest } else { probing.sent }
 }
 
 fn rule(watched: &Watched) -> Rule {
