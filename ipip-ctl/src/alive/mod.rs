@@ -6,6 +6,7 @@
 
 mod flag;
 mod hook;
+mod pace;
 mod packet;
 mod prober;
 mod socket;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::time::DelayQueue;
 
 use super::hook::Change;
+use super::pace;
 use super::socket::Sockets;
 use super::view::Liveness;
 use super::watch::{self, Turn, Watch, Watched};
@@ -20,8 +21,6 @@ use crate::failure::Failure;
 
 /// The first probes of many tunnels that begin at once are spread over this time, or over an interval where that is less.
 const SPREAD: Duration = Duration::from_secs(1);
-/// The wheel turns by this, so that one turn serves many tunnels: waking up costs more than a probe.
-const TURN: Duration = Duration::from_millis(5);
 
 /// The far ends of all tunnels.
 #[derive(Clone, Debug)]
@@ -102,8 +101,7 @@ impl Alive {
             state.tickets += 1;
             watch.ticket = state.tickets;
             // Neighbouring tunnels do not begin at once, but the first of them does.
-            let spread = interval.min(SPREAD).mul_f64(f64::from(id.wrapping_sub(1) % 1024) / 1024.0);
-            let at = now + spread;
+            let at = now + pace::place(id, interval.min(SPREAD));
             watch.defer(at);
             let _ = self.wakes.send(Entry { id, ticket: state.tickets, at });
         }
@@ -223,31 +221,6 @@ async fn next(wheel: &mut Wheel, entries: &mut UnboundedReceiver<Entry>) -> Opti
 
 impl Wheel {
     fn insert(&mut self, entry: Entry) {
-        self.queue.insert_at(entry, on_turn(self.start, entry.at).into());
-    }
-}
-
-/// The first turn of a wheel that was started at `start` which is not before `at`.
-fn on_turn(start: Instant, at: Instant) -> Instant {
-    let turn = TURN.as_nanos();
-    let over = at.saturating_duration_since(start).as_nanos() % turn;
-    let rest = if over == 0 { 0 } else { turn - over };
-    at + Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_due_between_two_turns_waits_for_the_second() {
-        let start = Instant::now();
-        for (due, turn) in [(0, 0), (1, 5), (4_999, 5_000), (5_000, 5_000), (5_001, 5_005)] {
-            // A daemon that has run for months turns as before.
-            for months in [Duration::ZERO, TURN * 1_000_000_000] {
-                let [due, turn] = [due, turn].map(|ms| start + months + Duration::from_millis(ms));
-                assert_eq!(on_turn(start, due), turn);
-            }
-        }
+        self.queue.insert_at(entry, pace::on_turn(self.start, entry.at).into());
     }
 }

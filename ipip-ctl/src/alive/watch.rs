@@ -8,6 +8,7 @@ use ipip_common::packet::flow::Flow;
 use ipip_common::packet::probe::{Key, Probe, Way};
 
 use super::flag::{Flag, Rule};
+use super::pace;
 use super::packet::outer_packet;
 use super::socket::Sockets;
 use super::view::Liveness;
@@ -250,9 +251,7 @@ impl Watch {
         }
         if is_due {
             self.ask(maps, sockets);
-            // As many probes as there are intervals, unless this thread itself was late.
-            let next = self.due + interval;
-            self.due = if next < now + interval * 3 / 4 { now + interval } else { next };
+            self.due = pace::next(self.id, self.due, now, interval);
             if !self.flag.is_there() && interval > PEEK * 2 {
                 return Some(now + PEEK);
             }
