@@ -79,6 +79,13 @@ impl<'a> Daemon<'a> {
         self.pins.pins()
     }
 
+    /// Where it pins maps of a layout: below the directory of its network namespace, the only one there.
+    pub fn layout(&self, layout: u32) -> PathBuf {
+        let namespaces = self.pins().read_dir().into_iter().flatten().flatten();
+        let namespace = namespaces.map(|entry| entry.path()).next().unwrap_or_default();
+        namespace.join(format!("v{layout}"))
+    }
+
     /// The command that starts the daemon.
     pub fn command(&self) -> Command {
         let mut command = self.namespace.command(&self.program);

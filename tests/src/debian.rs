@@ -1,5 +1,5 @@
-//! A Debian of a test's own with systemd as its first process, in a network namespace of the test: namespaces over a root file system that is not written to.
-//! Everything is gone with the guard.
+//! A Debian of a test's own with systemd as its first process, in a network namespace of the test: namespaces over a root
+//! file system that is not written to. Everything is gone with the guard.
 
 use std::collections::BTreeSet;
 use std::fs;

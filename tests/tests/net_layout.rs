@@ -1,7 +1,6 @@
 //! A daemon takes over from one whose maps have another layout, as after an upgrade, or a downgrade, under traffic.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipip_common::abi::ABI_VERSION;
@@ -31,7 +30,7 @@ fn no_packet_is_lost_when_the_layout_changes_up_and_down() {
                 let daemon = &mut world.near;
                 daemon.kill();
                 // What a daemon of another layout leaves is the same but for the directory.
-                let [own, old] = [ABI_VERSION, other].map(|layout| directory(daemon, layout));
+                let [own, old] = [ABI_VERSION, other].map(|layout| daemon.layout(layout));
                 fs::rename(&own, &old).unwrap();
                 daemon.restart();
                 assert!(daemon.log().contains(&format!("layout {other}")), "{}", daemon.log());
@@ -55,17 +54,10 @@ fn tunnels_of_another_layout_that_are_not_configured_are_removed() {
     let mut daemon = Daemon::start(&ctl, &pair.host1);
     daemon.add(ipip_tests::topology::Pair::HOST1, ipip_tests::topology::Pair::HOST2, "");
     daemon.kill();
-    fs::rename(directory(&daemon, ABI_VERSION), directory(&daemon, ABI_VERSION + 1)).unwrap();
+    fs::rename(daemon.layout(ABI_VERSION), daemon.layout(ABI_VERSION + 1)).unwrap();
     fs::write(daemon.config(), "").unwrap();
     daemon.restart();
     assert_eq!(pair.host1.find_link("ipip1"), None);
     daemon.run("stop --purge");
     assert!(!daemon.pins().exists());
-}
-
-/// Where the daemon pins maps of a layout.
-fn directory(daemon: &Daemon<'_>, layout: u32) -> PathBuf {
-    let namespaces = daemon.pins().read_dir().into_iter().flatten().flatten();
-    let namespace = namespaces.map(|entry| entry.path()).next().unwrap_or_default();
-    namespace.join(format!("v{layout}"))
 }

@@ -26,10 +26,7 @@ const BACK: Ipv4Addr = Ipv4Addr::new(192, 168, 30, 2);
 
 /// Packets that each CPU decapsulated in tier 1.
 fn by_cpu(daemon: &Daemon<'_>) -> Vec<u64> {
-    let folders = std::fs::read_dir(daemon.pins()).unwrap().map(|entry| entry.unwrap().path());
-    let version = format!("v{ABI_VERSION}");
-    let file =
-        folders.map(|folder| folder.join(&version).join(map::TRAFFIC)).find(|file| file.exists()).unwrap();
+    let file = daemon.layout(ABI_VERSION).join(map::TRAFFIC);
     let map = Map::PerCpuArray(MapData::from_pin(file).unwrap());
     let traffic: PerCpuArray<_, Traffic> = map.try_into().unwrap();
     let id = 1;

@@ -92,12 +92,6 @@ impl Pins {
         self.layout(layout).join(format!("{program}-{ifindex}"))
     }
 
-    /// The pinned links of another layout.
-    #[must_use]
-    pub fn links_of(&self, layout: &str) -> Vec<(String, u32)> {
-        links(&self.layout(layout))
-    }
-
     /// Takes all pins of another layout away.
     pub fn remove_layout(&self, layout: &str) {
         let directory = self.layout(layout);
@@ -114,7 +108,14 @@ impl Pins {
     /// The pinned links of interfaces: program and interface index.
     #[must_use]
     pub fn links(&self) -> Vec<(String, u32)> {
-        links(&self.directory)
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
+        entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                let (program, ifindex) = name.rsplit_once('-')?;
+                Some((program.to_owned(), ifindex.parse().ok()?))
+            })
+            .collect()
     }
 
     /// Undoes what a start that failed has pinned, unless an earlier daemon's state is there.
@@ -140,17 +141,6 @@ impl Pins {
         }
         let _ = fs::remove_dir(&self.top);
     }
-}
-
-fn links(directory: &Path) -> Vec<(String, u32)> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries
-        .filter_map(|entry| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            let (program, ifindex) = name.rsplit_once('-')?;
-            Some((program.to_owned(), ifindex.parse().ok()?))
-        })
-        .collect()
 }
 
 /// Refuses a directory that is not in a BPF file system, or would not be once it is made.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::units::delay;
 use crate::api::protocol::{Action, Refused, TierTraffic, TunnelView};
 
 /// The tiers by their names, in the order in which a packet meets them.
@@ -151,6 +152,13 @@ impl TierRates {
 fn per_second(before: u64, now: u64, time: Duration) -> f64 {
     let more = now.checked_sub(before).unwrap_or(now);
     if time.is_zero() { 0.0 } else { more as f64 / time.as_secs_f64() }
+}
+
+/// The mean round-trip time of a tunnel's probes; a dash before the first answer.
+#[must_use]
+pub fn round_trip(tunnel: &TunnelView) -> String {
+    let mean = tunnel.liveness.as_ref().and_then(|liveness| liveness.rtt_mean_us);
+    mean.map_or_else(|| "-".to_owned(), delay)
 }
 
 #[cfg(test)]

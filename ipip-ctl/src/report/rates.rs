@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::screen::{BAD, HEADING, OFF, Screen};
 use super::{flag, legend, paint_flag};
 use crate::api::protocol::TunnelView;
-use crate::monitor::rates::{Rates, Sample, TIERS, TierRates};
-use crate::monitor::units::{delay, short};
+use crate::monitor::rates::{Rates, Sample, TIERS, TierRates, round_trip};
+use crate::monitor::units::short;
 
 const HEADER: [&str; 10] =
     ["#", "", "NAME", "TX-PKT/S", "TX-BIT/S", "RX-PKT/S", "RX-BIT/S", "XDP", "DROP/S", "RTT"];
@@ -28,8 +28,7 @@ pub(super) fn text(sample: &Sample, rates: &[Rates], number: u64, screen: Screen
         let values = [total.sent_packets, total.sent_bits, total.received_packets, total.received_bits];
         let share =
             rates.shares().map_or_else(|| "-".to_owned(), |shares| format!("{:.0}%", shares[0] * 100.0));
-        let rtt = tunnel.liveness.as_ref().and_then(|liveness| liveness.rtt_mean_us);
-        let last = [share, short(rates.dropped()), rtt.map_or_else(|| "-".to_owned(), delay)];
+        let last = [share, short(rates.dropped()), round_trip(tunnel)];
         table.add_row(first.into_iter().chain(values.map(short)).chain(last));
     }
     let mut lines = table.lines().map(|line| line.trim_end().to_owned());

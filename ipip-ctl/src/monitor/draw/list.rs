@@ -7,9 +7,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Row, Sort};
-use super::super::rates::{Rates, TierRates};
+use super::super::rates::{Rates, TierRates, round_trip};
 use super::super::theme::{BOLD, DIM, Theme};
-use super::super::units::{delay, short, spark};
+use super::super::units::{short, spark};
 use super::ROOMY;
 use super::parts::{RATE, Way, events, flag, rule, shares};
 
@@ -119,8 +119,7 @@ fn line(app: &App, row: &Row, columns: Columns, theme: Theme) -> Line<'static> {
     spans.push(Span::styled(format!("{:<width$}", view.name, width = columns.name), style));
     if let Some(width) = columns.remote {
         let mtu = view.actual_mtu.map_or_else(|| "-".to_owned(), |mtu| mtu.to_string());
-        let rtt = view.liveness.as_ref().and_then(|liveness| liveness.rtt_mean_us);
-        let rtt = rtt.map_or_else(|| "-".to_owned(), delay);
+        let rtt = round_trip(view);
         spans.push(Span::styled(format!("  {:<width$}  {mtu:>5}{rtt:>RTT$}", view.remote_address), DIM));
     }
     if view.disabled {
