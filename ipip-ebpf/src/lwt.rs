@@ -3,6 +3,9 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
+mod ending;
+
+#[cfg(target_arch = "bpf")]
 mod program {
     use core::ffi::c_void;
 
@@ -27,16 +30,6 @@ mod program {
         // SAFETY: the header is as long as it says.
         let code = unsafe { bpf_lwt_push_encap(ctx, ENCAP_IP, (&raw mut words).cast::<c_void>(), HEADER) };
         if code == 0 { REROUTE } else { DROP }
-    }
-
-    #[unsafe(no_mangle)]
-    #[unsafe(link_section = "license")]
-    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        // SAFETY: nothing here can panic.
-        unsafe { core::hint::unreachable_unchecked() }
     }
 }
 

@@ -17,6 +17,8 @@
 #[cfg(all(target_arch = "bpf", feature = "bench"))]
 mod bench;
 #[cfg(target_arch = "bpf")]
+mod ending;
+#[cfg(target_arch = "bpf")]
 mod env;
 #[cfg(target_arch = "bpf")]
 mod hook;
@@ -145,18 +147,6 @@ pub(crate) mod programs {
         let verdict = decap(&mut frame, &env);
         trace!(&ctx, "tc_nested", &verdict);
         tc::finish(verdict)
-    }
-
-    /// Helpers that the kernel offers to GPL-compatible programs only are in use; the sources are
-    /// MIT OR Apache-2.0 all the same.
-    #[unsafe(link_section = "license")]
-    #[unsafe(no_mangle)]
-    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        // SAFETY: no path of the programs can panic; the lint on the linked object shows that this is gone.
-        unsafe { core::hint::unreachable_unchecked() }
     }
 }
 
