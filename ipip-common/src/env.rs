@@ -1,7 +1,7 @@
 //! What a path function asks of the world around it.
 
 use crate::{
-    abi::{Course, Family, KnownFlow, PeerKey, Reason, Traffic, TunnelEntry, Worth},
+    abi::{Course, Family, KnownFlow, Labels, PeerKey, Reason, Traffic, TunnelEntry, Worth},
     packet::{flow::Flow, outer::Outer, probe::Probe},
     verdict::Hop,
 };
@@ -22,8 +22,8 @@ pub trait Env {
     fn other_cpu(&self, _tunnel: &TunnelEntry, _flow: &Flow) -> Option<u32> {
         None
     }
-    /// Remembers what was decided about the flow of the packet at hand, in a tier that remembers.
-    fn remember(&self, _flow: &Flow, _course: &Course<'_>) {}
+    /// Remembers what was decided about the flow of the packet at hand, and about its labels, in a tier that remembers.
+    fn remember(&self, _flow: &Flow, _labels: &Labels, _course: &Course<'_>) {}
     /// Whether the address is one of this host.
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool;
     /// Whether the tunnel's `allowed-inner` prefixes hold the address.

@@ -13,8 +13,8 @@ use std::{boxed::Box, collections::BTreeMap, vec::Vec};
 pub use self::frame::{ETHERNET, VecFrame};
 use crate::{
     abi::{
-        Answers, Arrival, Carried, Course, Family, KnownFlow, LabelEntry, PeerKey, Probing, Reason, Tier,
-        TierTraffic, Traffic, TunnelEntry, Worth, place_of,
+        Answers, Arrival, Carried, Course, Family, KnownFlow, LabelEntry, Labels, PeerKey, Probing, Reason,
+        Tier, TierTraffic, Traffic, TunnelEntry, Worth, place_of,
     },
     env::{Env, Memory},
     packet::{flow::Flow, outer::Outer, probe::Probe},
@@ -163,13 +163,13 @@ impl Env for TableEnv {
         self.other_cpu.get().filter(|_| is_spread)
     }
 
-    fn remember(&self, flow: &Flow, course: &Course<'_>) {
+    fn remember(&self, flow: &Flow, labels: &Labels, course: &Course<'_>) {
         if self.tier == Tier::Xdp {
             let arrival =
                 Arrival { ifindex: INGRESS, address: self.address.get(), epoch: EPOCH, turned: INGRESS };
             let mut known: KnownFlow = bytemuck::Zeroable::zeroed();
-            known.fill(&arrival, flow, course);
-            self.known.borrow_mut().insert(place_of(flow), Box::leak(Box::new(known)));
+            known.fill(&arrival, flow, labels, course);
+            self.known.borrow_mut().insert(place_of(flow, labels), Box::leak(Box::new(known)));
         }
     }
 

@@ -3,13 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipip_common::abi::{
-    Action, Course, Family, KnownFlow, PeerKey, Reason, Tier, TierTraffic, Traffic, TunnelEntry, Worth,
-    address, words,
+    Action, Course, Family, KnownFlow, Labels, PeerKey, Reason, Tier, TierTraffic, Traffic, TunnelEntry,
+    Worth, address, words,
 };
 use ipip_common::env::{Env, Memory};
 use ipip_common::frame::Raw as _;
 use ipip_common::packet::{PROTOCOL_MPLS, flow::Flow, outer::Outer, probe::Probe};
-use ipip_common::path::{decap::decap, encap::encap};
+use ipip_common::path::{
+    decap::decap,
+    encap::encap,
+    known::{self, Known},
+};
 use ipip_common::testing::{self, TableEnv, VecFrame};
 use ipip_common::verdict::{Hop, Link, Verdict, Way};
 
@@ -90,8 +94,8 @@ impl Env for Host<'_> {
         self.tables.other_cpu(tunnel, flow)
     }
 
-    fn remember(&self, flow: &Flow, course: &Course<'_>) {
-        self.tables.remember(flow, course);
+    fn remember(&self, flow: &Flow, labels: &Labels, course: &Course<'_>) {
+        self.tables.remember(flow, labels, course);
     }
 
     fn is_own(&self, family: Family, address: [u32; 4]) -> bool {
@@ -218,6 +222,15 @@ pub fn run_again(case: &Case) -> Outcome {
     world.tables.traffic.set(TierTraffic::default());
     world.tables.refused.borrow_mut().clear();
     tell(&world, case, Tier::Xdp).0
+}
+
+/// What the short way of tier 1 makes of the case's frame after a packet of its flow.
+pub fn carry_known(case: &Case) -> Known {
+    let world = world(case, Tier::Xdp);
+    let mut frame = VecFrame::new(&case.input);
+    world.tables.address.set(frame.get64(0));
+    let _ = testing::port(&mut frame, &world);
+    known::carry(&mut VecFrame::new(&case.input), &world)
 }
 
 /// The same on another CPU, where the first one hands the packet over; a flow's first packet, and the next.

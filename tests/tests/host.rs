@@ -1,7 +1,9 @@
 //! Every case through the paths on the host: no root, no kernel.
 
 use ipip_common::abi::Tier;
+use ipip_common::path::known::Known;
 use ipip_tests::case::{Case, Reach};
+use ipip_tests::kind::Kind;
 use ipip_tests::outcome::Outcome;
 use ipip_tests::{cases, host};
 
@@ -41,4 +43,20 @@ fn every_case_has_a_name_of_its_own() {
     names.sort();
     let twice: Vec<&[String]> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
+fn the_next_packet_of_a_flow_takes_the_short_way() {
+    let names =
+        ["its checksum unchanged, ", "TCP under 1 labels, into", "TCP over IPv6 under 2 labels, out of"];
+    let mut ordinary = cases::all();
+    ordinary.retain(|case| names.iter().any(|name| case.name.contains(name)));
+    for kind in Kind::ALL.map(|kind| kind.to_string()) {
+        let of_kind = ordinary.iter().filter(|case| case.name.ends_with(&kind)).count();
+        assert!(of_kind >= 2, "{kind}: {of_kind}");
+    }
+    for case in &ordinary {
+        let known = host::carry_known(case);
+        assert!(matches!(known, Known::Carried(_)), "{}: {known:?}", case.name);
+    }
 }

@@ -22,7 +22,10 @@ pub use carried::Carried;
 pub use counters::{Tier, TierTraffic, Traffic, ident_block, refusal_key, refusal_of};
 pub use ends::{Ends, address, words};
 pub use key::{AllowedInner, Family, OwnAddress, PeerKey};
-pub use known::{Arrival, Course, KnownFlow, LEAST_FLOW_BITS, epoch, first_mask, flow_bits, place, place_of};
+pub use known::{
+    Arrival, Course, DECAPSULATED, KnownFlow, LABELLED, LABELLED_DECAPSULATED, LEAST_FLOW_BITS, Labels,
+    epoch, first_mask, flow_bits, place, place_of,
+};
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
 pub use port::Port;

@@ -6,7 +6,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    abi::{Carried, Family, Reason, TunnelEntry},
+    abi::{Carried, Family, Labels, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     verdict::Hop,
@@ -47,6 +47,11 @@ pub trait Inner: Copy {
     fn flow(&self, ports: Ports) -> Flow;
     /// A number for the flow.
     fn hash(&self, flow: &Flow) -> u32;
+    /// The labels above its flow, [`Labels::NONE`] for IP. `None`: its flow is none that can be remembered.
+    #[inline(always)]
+    fn labels(&self) -> Option<Labels> {
+        Some(Labels::NONE)
+    }
     /// Where the transport header is.
     fn transport(&self) -> Transport;
     /// Whether an outer IPv4 header has DF set under `dont-fragment=inherit`.

@@ -10,7 +10,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    abi::{Carried, Family, Reason, TunnelEntry},
+    abi::{Carried, Family, Labels, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     verdict::Hop,
@@ -33,6 +33,8 @@ const CLASS: u32 = 0xe00;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mpls {
     top: u32,
+    /// The top entry as it arrived, and the last one that was looked at.
+    read: [u32; 2],
     hash: u32,
     stack_len: u32,
     /// Bytes underneath the stack, 0 where they are not IP.
@@ -62,6 +64,7 @@ impl Mpls {
         stack_len = cursor::forget(stack_len, top) & LONGEST_STACK;
         let stack = Self {
             top,
+            read: [top, entry],
             hash,
             stack_len,
             payload_len: 0,
@@ -130,6 +133,18 @@ impl Mpls {
     #[inline(always)]
     pub const fn stack_len(&self) -> u32 {
         self.stack_len
+    }
+
+    /// The stack as the key of a flow: one or two entries, with IP underneath. `None`: any other.
+    #[must_use]
+    #[inline(always)]
+    pub const fn labels(&self) -> Option<Labels> {
+        let [first, last] = self.read;
+        if last & BOTTOM_OF_STACK == 0 || self.payload_len == 0 || self.stack_len > 2 * ENTRY {
+            return None;
+        }
+        let entries = if self.stack_len == ENTRY { [first, 0] } else { [first, last] };
+        Some(Labels::new(entries, self.label()))
     }
 
     /// Bytes of the IP packet underneath; 0 where it is none.
@@ -237,6 +252,11 @@ impl Inner for Mpls {
     #[inline(always)]
     fn hash(&self, _flow: &Flow) -> u32 {
         self.hash()
+    }
+
+    #[inline(always)]
+    fn labels(&self) -> Option<Labels> {
+        self.labels()
     }
 
     #[inline(always)]

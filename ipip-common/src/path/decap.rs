@@ -151,8 +151,8 @@ fn out_of_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env, arrived: &Arr
     };
     let flow = inner.flow(inner.transport().ports(frame, arrived.header_len));
     if let Some(cpu) = env.other_cpu(arrived.tunnel, &flow) {
-        if I::KIND != Carried::Mpls {
-            env.remember(&flow, &Course::HandOver(arrived.tunnel, cpu));
+        if let Some(labels) = inner.labels() {
+            env.remember(&flow, &labels, &Course::HandOver(arrived.tunnel, cpu));
         }
         return Verdict::HandOver(cpu);
     }
@@ -221,8 +221,8 @@ fn decide<I: Inner>(
     } else {
         inner.way_on(env, tunnel, flow, inner_len)?
     };
-    if is_ip {
-        env.remember(flow, &Course::Decap(tunnel, &hop));
+    if let Some(labels) = inner.labels() {
+        env.remember(flow, &labels, &Course::Decap(tunnel, &hop));
     }
     let inner = inner.with_tos(tos);
     let inner = if env.forwards() || is_reflected { inner.with_ttl_decremented() } else { inner };

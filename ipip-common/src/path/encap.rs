@@ -2,7 +2,7 @@
 
 use super::{check_forwardable, clamp, refuse};
 use crate::{
-    abi::{Carried, Course, Family, Reason, TunnelEntry},
+    abi::{Carried, Course, Family, Labels, Reason, TunnelEntry},
     env::Env,
     frame::Frame,
     packet::{
@@ -56,7 +56,7 @@ fn into_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env) -> Verdict {
     let Some(tunnel) = inner.tunnel(env, &flow) else {
         // What is wrong with a packet, and not with its flow, may be why it is nobody's.
         if inner.is_plain() {
-            env.remember(&flow, &Course::Foreign);
+            env.remember(&flow, &Labels::NONE, &Course::Foreign);
         }
         return Verdict::Foreign;
     };
@@ -140,12 +140,12 @@ fn check_ends(env: &impl Env, tunnel: &TunnelEntry, kind: Carried, flow: &Flow) 
 
 impl<I: Inner> Plan<I> {
     /// The next packets of the flow need not be decided about. Not where DF depends on the packet's length (RFC 4213
-    /// 3.2.2), and not under labels.
+    /// 3.2.2), and not under many labels.
     #[inline(always)]
     fn remember(&self, env: &impl Env, tunnel: &TunnelEntry, flow: &Flow) {
-        let is_long_enough = I::KIND == Carried::Ipv4 || tunnel.mtu() >= ipv6::LEAST_MTU;
-        if I::KIND != Carried::Mpls && is_long_enough {
-            env.remember(flow, &Course::Encap(tunnel, &self.outer, &self.hop));
+        let is_long_enough = I::KIND != Carried::Ipv6 || tunnel.mtu() >= ipv6::LEAST_MTU;
+        if is_long_enough && let Some(labels) = self.inner.labels() {
+            env.remember(flow, &labels, &Course::Encap(tunnel, &self.outer, &self.hop));
         }
     }
 

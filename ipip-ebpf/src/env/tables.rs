@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use ipip_common::{
     abi::{
-        AllowedInner, Arrival, Course, Family, LOW_PORTS, LabelEntry, OwnAddress, PeerKey, Port, Reason,
-        Tier, Traffic, TunnelEntry, Worth, place_of, refusal_key,
+        AllowedInner, Arrival, Course, Family, LOW_PORTS, LabelEntry, Labels, OwnAddress, PeerKey, Port,
+        Reason, Tier, Traffic, TunnelEntry, Worth, place_of, refusal_key,
     },
     packet::{
         flow::{Flow, Ports},
@@ -159,12 +159,14 @@ pub(super) fn other_cpu(flow: &Flow) -> Option<u32> {
 
 /// Remembers a flow. One that is foreign does not take the place of a tunnel's.
 #[inline(always)]
-pub(super) fn remember(arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
-    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow) >> maps::FLOW_SHIFT.load()) else { return };
+pub(super) fn remember(arrival: &Arrival, flow: &Flow, labels: &Labels, course: &Course<'_>) {
+    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow, labels) >> maps::FLOW_SHIFT.load()) else {
+        return;
+    };
     // SAFETY: as for `traffic`.
     let place = unsafe { &mut *place };
     if matches!(course, Course::Foreign) && place.tunnel() != 0 && place.epoch() == arrival.epoch {
         return;
     }
-    place.fill(arrival, flow, course);
+    place.fill(arrival, flow, labels, course);
 }

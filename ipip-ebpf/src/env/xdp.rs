@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use ipip_common::{
-    abi::{Arrival, Course, Family, PeerKey, Port, Reason, Tier, TunnelEntry, Worth},
+    abi::{Arrival, Course, Family, Labels, PeerKey, Port, Reason, Tier, TunnelEntry, Worth},
     env::Env,
     packet::{flow::Flow, outer::Outer, probe::Probe},
     verdict::Hop,
@@ -106,8 +106,8 @@ impl Env for XdpEnv {
     }
 
     #[inline(always)]
-    fn remember(&self, flow: &Flow, course: &Course<'_>) {
-        remember(&self.arrival, flow, course);
+    fn remember(&self, flow: &Flow, labels: &Labels, course: &Course<'_>) {
+        remember(&self.arrival, flow, labels, course);
     }
 
     #[inline(always)]

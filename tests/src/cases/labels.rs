@@ -15,8 +15,8 @@ pub(super) fn cases() -> Vec<Case> {
     kinds
         .into_iter()
         .flat_map(|kind| {
-            [depths(kind), contents(kind), there(kind), back(kind), cut(kind), vec![cut_handshake(kind)]]
-                .concat()
+            let handshake = vec![cut_handshake(kind)];
+            [depths(kind), contents(kind), long(kind), there(kind), back(kind), cut(kind), handshake].concat()
         })
         .collect()
 }
@@ -86,6 +86,42 @@ fn contents(kind: Kind) -> Vec<Case> {
     .into_iter()
     .chain([padding_stays(kind)])
     .collect()
+}
+
+/// Packets that no padding makes longer: the next ones of their flows take the short way of tier 1.
+fn long(kind: Kind) -> Vec<Case> {
+    let data = [0x42; 99];
+    let payloads = [
+        ("UDP", udp(&data).bytes()),
+        ("UDP over IPv6", udp6(&data).bytes()),
+        ("TCP", Segment::data(&data).packet().bytes()),
+        ("TCP over IPv6", Segment::data(&data).packet6().bytes()),
+    ];
+    let mut cases = Vec::new();
+    for (name, payload) in &payloads {
+        for labels in 1..=3 {
+            let packet = Labelled::new(payload).deeper(labels - 1).with(|packet| {
+                let top = &mut packet.entries[0];
+                (top.class, top.ttl) = (5, 2);
+            });
+            cases.extend(there_and_back(kind, &format!("H4 {name} under {labels} labels"), &packet));
+            let padded = there_and_back(kind, &format!("H4 {name} under {labels} labels, and more"), &packet);
+            // Nothing in a long frame says that what follows is padding; an outer header does.
+            cases.extend(padded.into_iter().skip(1).map(|case| case.with(|case| case.input.extend([0; 4]))));
+        }
+    }
+    let partial = Segment::data(&data).packet_with_partial_checksum().bytes();
+    let partial6 = Segment::data(&data).packet6_with_partial_checksum().bytes();
+    for (name, payload) in [("IPv4", partial), ("IPv6", partial6)] {
+        let packet = Labelled::new(&payload).deeper(1);
+        cases.extend(incomplete(kind, &format!("C2 a partial checksum over {name} under labels"), &packet));
+    }
+    cases
+}
+
+fn incomplete(kind: Kind, name: &str, packet: &Labelled) -> [Case; 2] {
+    there_and_back(kind, name, packet)
+        .map(|case| case.xdp(Expected::Pass(Reason::PartialChecksum)).with(|case| case.looks_broken = true))
 }
 
 /// Nothing says where a packet under a label ends that is not IP.
@@ -167,11 +203,6 @@ fn cut(kind: Kind) -> Vec<Case> {
     let endless = |labels: u32| Labelled { has_bottom: false, ..Labelled::new(&[]).deeper(labels - 1) };
     let partial = Labelled::new(&Segment::syn(&[]).packet_with_partial_checksum().bytes());
     let partial6 = Labelled::new(&Segment::syn(&[]).packet6_with_partial_checksum().bytes());
-    let incomplete = |name: &str, packet: &Labelled| {
-        there_and_back(kind, name, packet).map(|case| {
-            case.xdp(Expected::Pass(Reason::PartialChecksum)).with(|case| case.looks_broken = true)
-        })
-    };
     let short = |bytes: usize| {
         let packet = Labelled::new(&[]).into();
         refused(kind, &format!("H4 a stack of {bytes} bytes is foreign"), &packet, &Expected::Foreign)
@@ -195,8 +226,8 @@ fn cut(kind: Kind) -> Vec<Case> {
         )
         .with(|case| case.looks_broken = true),
     ];
-    cases.extend(incomplete("C2 a partial checksum under a label", &partial));
-    cases.extend(incomplete("C2 a partial checksum over IPv6 under a label", &partial6));
+    cases.extend(incomplete(kind, "C2 a partial checksum under a label", &partial));
+    cases.extend(incomplete(kind, "C2 a partial checksum over IPv6 under a label", &partial6));
     cases
 }
 

@@ -1,18 +1,19 @@
 //! Filling a place of the table with a flow: its key, and the headers that its packets leave with.
 
 use super::{
-    Arrival, Course, DECAP_DSCP, HAND_OVER, INHERIT_DF, INHERIT_TTL, KnownFlow, both, ends_of, first_word,
+    Arrival, Course, DECAP_DSCP, HAND_OVER, INHERIT_DF, INHERIT_TTL, KnownFlow, Labels, both, ends_of,
+    first_word,
 };
 use crate::{
     abi::{Family, TunnelEntry, key::wire},
-    packet::{checksum, flow::Flow, ipv4, ipv6, outer::Outer},
+    packet::{ETHERTYPE_IPV4, ETHERTYPE_MPLS, checksum, flow::Flow, ipv4, ipv6, outer::Outer},
     verdict::Hop,
 };
 
 impl KnownFlow {
     /// Remembers a flow instead of the one that stood here.
     #[inline(always)]
-    pub const fn fill(&mut self, arrival: &Arrival, flow: &Flow, course: &Course<'_>) {
+    pub const fn fill(&mut self, arrival: &Arrival, flow: &Flow, labels: &Labels, course: &Course<'_>) {
         let is_decapsulated = matches!(course, Course::Decap(..) | Course::HandOver(..));
         let [ends, r0, r1, r2] = ends_of(flow);
         self.address = arrival.address;
@@ -21,7 +22,11 @@ impl KnownFlow {
             self.ends_rest = [r0, r1, r2];
         }
         self.ports = flow.ports.both().to_be();
-        self.first = first_word(flow.family, is_decapsulated, flow.tos);
+        self.first = first_word(flow.family, labels.are_some(), is_decapsulated, flow.tos);
+        if labels.are_some() {
+            self.labels = labels.key();
+            self.out_label = labels.out();
+        }
         self.ifindex = arrival.ifindex;
         self.epoch = arrival.epoch;
         self.protocol = flow.protocol;
@@ -30,6 +35,9 @@ impl KnownFlow {
         // Less the header where the packet's own length is added, which counts it.
         let less = if matches!(flow.family, Family::V4) { !(header as u16) as u32 } else { 0 };
         self.ends_sum = checksum::fold(pseudo.wrapping_add(less)).to_be();
+        // A labelled packet's length is all of it.
+        let (header, ethertype) =
+            if labels.are_some() { (0, ETHERTYPE_MPLS) } else { (header, flow.family.ethertype()) };
         let [source, destination] = [flow.source[0], flow.destination[0]];
         let addresses = checksum::add_word(checksum::add_word(0, source), destination);
         self.addresses_sum = checksum::fold(addresses).to_be() as u32;
@@ -38,7 +46,7 @@ impl KnownFlow {
             Course::Encap(tunnel, outer, hop) => {
                 self.take_way(arrival, hop, outer.header_len(), tunnel.mtu(), header);
                 self.tunnel = tunnel.id();
-                self.fill_encap(tunnel, outer, hop, flow.family);
+                self.fill_encap(tunnel, outer, hop, ethertype == ETHERTYPE_IPV4);
             }
             Course::Decap(tunnel, hop) => {
                 self.take_way(arrival, hop, 0, u16::MAX, header);
@@ -46,7 +54,7 @@ impl KnownFlow {
                 self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
                 let [l0, l1, l2] = wire3(hop.link.words());
                 self.head[0] = both(l0, l1);
-                self.head[1] = both(l2, flow.family.ethertype().to_be() as u32);
+                self.head[1] = both(l2, ethertype.to_be() as u32);
                 self.accept(tunnel);
             }
             Course::HandOver(tunnel, cpu) => {
@@ -68,9 +76,9 @@ impl KnownFlow {
 
     /// The headers without what differs between packets: lengths, identification, congestion marks, and what is inherited.
     #[inline(always)]
-    const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, inner: Family) {
+    const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, is_v4: bool) {
         let flags = tunnel.flags();
-        let inherits_df = flags.inherit_dont_fragment && matches!(inner, Family::V4);
+        let inherits_df = flags.inherit_dont_fragment && is_v4;
         self.switches =
             if flags.inherit_ttl { INHERIT_TTL } else { 0 } | if inherits_df { INHERIT_DF } else { 0 };
         self.ecn_mask = if flags.ecn_compatibility { 0 } else { 3 };

@@ -4,20 +4,22 @@
 //! to be compared or copied.
 
 mod head;
+mod labels;
 #[cfg(test)]
 mod tests;
 
 use bytemuck::{Pod, Zeroable};
 
+pub use self::labels::Labels;
 use super::{Family, TunnelEntry, key::wire};
 use crate::{
     packet::{flow::Flow, ipv4, ipv6, outer::Outer},
     verdict::Hop,
 };
 
-/// Flows that each CPU remembers at least, as a power of two: 4096 of them, 590 kB.
+/// Flows that each CPU remembers at least, as a power of two: 4096 of them, 655 kB.
 pub const LEAST_FLOW_BITS: u32 = 12;
-/// The same at most: 16,384, 2.4 MB, so that the flows in use stay within reach of a processor's caches.
+/// The same at most: 16,384, 2.6 MB, so that the flows in use stay within reach of a processor's caches.
 const MOST_FLOW_BITS: u32 = 14;
 /// The part of the machine's memory that all CPUs together remember flows in.
 const FLOWS_SHARE: u64 = 256;
@@ -106,9 +108,14 @@ pub struct KnownFlow {
     addresses_sum: u32,
     head: [u64; 8],
     ends_rest: [u64; 3],
+    /// The entries of the label stack, see [`Labels`].
+    labels: u64,
+    /// The label that replaces the top one, as a stack entry without anything else.
+    out_label: u32,
+    _pad: u32,
 }
 
-const _: () = assert!(size_of::<KnownFlow>() == 144);
+const _: () = assert!(size_of::<KnownFlow>() == 160);
 
 /// The outer TTL is the inner packet's.
 const INHERIT_TTL: u8 = 1;
@@ -136,17 +143,30 @@ const fn ends_of(flow: &Flow) -> [u64; 4] {
     }
 }
 
-/// What tells flows of IPv4 and IPv6 and the two directions apart, with the DSCP: the `EtherType` of a packet that is to be
-/// encapsulated (1 stands for it in one that was decapsulated), and the first two bytes of the IP header without the ECN
-/// field and the flow label. Congestion marks differ within a flow, and no route depends on them.
+/// Stands in a flow's key for the `EtherType` of a packet that was decapsulated.
+pub const DECAPSULATED: u32 = 1;
+/// The same of a labelled packet that is to be encapsulated: the word in front of its IP header is a label's.
+pub const LABELLED: u32 = 2;
+/// The same of a labelled packet that was decapsulated.
+pub const LABELLED_DECAPSULATED: u32 = 3;
+
+/// What tells flows of IPv4 and IPv6, with labels and without, and the two directions apart, with the DSCP: the `EtherType`
+/// of a packet that is to be encapsulated or one of the numbers above, and the first two bytes of the IP header without
+/// the ECN field and the flow label. Congestion marks differ within a flow, and no route depends on them.
 #[inline(always)]
-const fn first_word(family: Family, is_decapsulated: bool, tos: u8) -> u32 {
+const fn first_word(family: Family, is_labelled: bool, is_decapsulated: bool, tos: u8) -> u32 {
     let tos = tos as u32;
     let (ethertype, header) = match family {
         Family::V4 => (0x0008, 0x45 | tos << 8),
         Family::V6 => (0xdd86, 0x60 | tos >> 4 | (tos & 0xf) << 12),
     };
-    (header << 16 | if is_decapsulated { 1 } else { ethertype }) & first_mask(family)
+    let before = match (is_labelled, is_decapsulated) {
+        (false, false) => ethertype,
+        (false, true) => DECAPSULATED,
+        (true, false) => LABELLED,
+        (true, true) => LABELLED_DECAPSULATED,
+    };
+    (header << 16 | before) & first_mask(family)
 }
 
 /// The part of the first word that counts.
@@ -171,11 +191,11 @@ pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
-/// The same for a flow as a value.
+/// The same for a flow as a value. The top label counts like a part of the ports.
 #[must_use]
 #[inline(always)]
-pub const fn place_of(flow: &Flow) -> u32 {
-    place(ends_of(flow), flow.ports.both().to_be())
+pub const fn place_of(flow: &Flow, labels: &Labels) -> u32 {
+    place(ends_of(flow), flow.ports.both().to_be() ^ labels.top())
 }
 
 impl KnownFlow {
@@ -202,6 +222,20 @@ impl KnownFlow {
     #[inline(always)]
     pub const fn is_from(&self, address: u64, ifindex: u32) -> bool {
         self.address == address && self.ifindex == ifindex
+    }
+
+    /// Whether it is about packets under these labels, see [`Labels`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_under(&self, labels: u64) -> bool {
+        self.labels == labels
+    }
+
+    /// The label that replaces the top one, where it stands in a stack entry in memory.
+    #[must_use]
+    #[inline(always)]
+    pub const fn out_label(&self) -> u32 {
+        self.out_label
     }
 
     /// The epoch that it holds for.

@@ -18,13 +18,13 @@ fn flow(family: Family) -> Flow {
 
 fn filled(flow: &Flow) -> KnownFlow {
     let mut known = KnownFlow::zeroed();
-    known.fill(&ARRIVAL, flow, &Course::Foreign);
+    known.fill(&ARRIVAL, flow, &Labels::NONE, &Course::Foreign);
     known
 }
 
 /// Whether `known` is about packets of this flow, in this direction.
 fn is_for(known: &KnownFlow, flow: &Flow, is_decapsulated: bool) -> bool {
-    let first = first_word(flow.family, is_decapsulated, flow.tos);
+    let first = first_word(flow.family, false, is_decapsulated, flow.tos);
     let (ends, ports) = (ends_of(flow), flow.ports.both().to_be());
     match flow.family {
         Family::V4 => known.is_for_v4(first, ends[0], ports, flow.protocol),
@@ -91,7 +91,7 @@ fn flows_are_spread_over_the_table() {
             let mut flow = flow(family);
             flow.source[3 * usize::from(family == Family::V6)] += number % 10;
             flow.ports.source += u16::try_from(number / 10).unwrap();
-            places.insert(place_of(&flow) >> (32 - LEAST_FLOW_BITS));
+            places.insert(place_of(&flow, &Labels::NONE) >> (32 - LEAST_FLOW_BITS));
         }
         assert!(places.len() > 800, "{family:?}: {}", places.len());
     }
@@ -113,4 +113,39 @@ fn the_table_grows_with_the_memory_and_shrinks_with_the_cpus() {
         let size = (u64::from(cpus) * size_of::<KnownFlow>() as u64) << bits;
         assert!(bits == LEAST_FLOW_BITS || size <= memory / 256);
     }
+}
+
+/// Label 100, class 5, bottom of the stack, TTL 64; label 16 above it with class 3 and TTL 9.
+const BOTTOM: u32 = 0x0006_4b40;
+const ABOVE: u32 = 0x0001_0609;
+
+#[test]
+fn labels_and_classes_are_in_the_key_and_their_ttls_are_not() {
+    let key = |entries| Labels::new(entries, 200).key();
+    assert_eq!(key([ABOVE, BOTTOM]), u64::from_le_bytes([0x00, 0x01, 0x06, 0, 0x00, 0x06, 0x4b, 0]));
+    assert_eq!(key([BOTTOM, 0]), u64::from_le_bytes([0x00, 0x06, 0x4b, 0, 0, 0, 0, 0]));
+    assert_eq!(key([ABOVE, BOTTOM]), key([ABOVE + 1, BOTTOM - 1]), "TTLs");
+    for bit in 8..32 {
+        assert_ne!(key([ABOVE, BOTTOM]), key([ABOVE ^ 1 << bit, BOTTOM]), "bit {bit} of the first");
+        assert_ne!(key([ABOVE, BOTTOM]), key([ABOVE, BOTTOM ^ 1 << bit]), "bit {bit} of the second");
+    }
+    assert!(!Labels::NONE.are_some() && Labels::new([BOTTOM, 0], 0).are_some());
+    // Explicit null on top of another label.
+    assert!(Labels::new([0, BOTTOM], 0).are_some());
+    let flow = flow(Family::V4);
+    let (mut with, mut without) = (KnownFlow::zeroed(), KnownFlow::zeroed());
+    with.fill(&ARRIVAL, &flow, &Labels::new([BOTTOM, 0], 200), &Course::Foreign);
+    without.fill(&ARRIVAL, &flow, &Labels::NONE, &Course::Foreign);
+    assert!(with.is_under(key([BOTTOM, 0])) && !with.is_under(key([ABOVE, BOTTOM])));
+    assert!(is_for(&without, &flow, false) && !is_for(&with, &flow, false) && !is_for(&with, &flow, true));
+}
+
+#[test]
+fn a_label_is_swapped_and_its_ttl_is_one_less() {
+    let out = Labels::new([BOTTOM, 0], 200).out();
+    // Label 100 becomes 200; class and bottom of the stack stay; TTL 64 becomes 63.
+    let swapped = Labels::forwarded(u32::from_le_bytes([0x00, 0x06, 0x4b, 0x40]), out);
+    assert_eq!(swapped.to_le_bytes(), [0x00, 0x0c, 0x8b, 0x3f]);
+    let lowest = Labels::forwarded(u32::from_le_bytes([0xff, 0xff, 0xf0, 2]), out);
+    assert_eq!(lowest.to_le_bytes(), [0x00, 0x0c, 0x80, 1]);
 }

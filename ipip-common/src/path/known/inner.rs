@@ -1,4 +1,4 @@
-//! The inner packet of a known flow: where its fields are, and what must be true of them.
+//! The IP packet of a known flow: where its fields are, and what must be true of them.
 
 use crate::{
     abi::{Carried, Family, KnownFlow, first_mask, place},
@@ -11,23 +11,33 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SYN: u8 = 2;
 
-/// IPv4 or IPv6. Offsets count from the frame's start; the inner header is at `at`.
-pub(super) trait Inner {
+/// What a tunnel carries, as far as its outer header and its forwarding ask. Offsets count from the frame's start; it is
+/// at `at`.
+pub(super) trait Load {
     /// Bytes of its header.
     const HEADER: usize;
-    /// Its family.
-    const FAMILY: Family;
     /// What it is.
     const KIND: Carried;
 
-    /// Protocol or next header.
-    fn protocol(frame: &impl Raw, at: usize) -> u8;
     /// TTL or hop limit.
     fn ttl(frame: &impl Raw, at: usize) -> u8;
     /// The ECN field, in the two lowest bits.
     fn ecn(frame: &impl Raw, at: usize) -> u8;
     /// Length of the whole packet.
     fn total_len(frame: &impl Raw, at: usize) -> u32;
+    /// The first header's DF bit, where it has one, as it stands in memory.
+    fn dont_fragment(frame: &impl Raw, at: usize) -> u16;
+    /// Makes the TTL one less, and changes what else `known` says of the header.
+    fn forward(frame: &mut impl Raw, at: usize, known: &KnownFlow);
+}
+
+/// IPv4 or IPv6.
+pub(super) trait Inner: Load {
+    /// Its family.
+    const FAMILY: Family;
+
+    /// Protocol or next header.
+    fn protocol(frame: &impl Raw, at: usize) -> u8;
     /// The first two addresses as they stand in memory; of IPv4, both in the first word.
     fn ends(frame: &impl Raw, at: usize) -> [u64; 4];
     /// Whether `known` is about packets like this.
@@ -41,28 +51,18 @@ pub(super) trait Inner {
     fn is_plain(frame: &impl Raw, at: usize, addresses: u64) -> bool;
     /// Whether it is a fragment, whose ports are not read.
     fn is_fragment(frame: &impl Raw, at: usize) -> bool;
-    /// Makes the TTL one less.
-    fn decrement_ttl(frame: &mut impl Raw, at: usize);
     /// Writes another ToS byte or traffic class: ECN of both headers, DSCP of the outer one where `dscp` is that.
     fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8);
     /// DSCP and ECN.
     fn tos(frame: &impl Raw, at: usize) -> u8;
-    /// The bytes of the first header's DF bit, as they stand in memory.
-    fn dont_fragment(frame: &impl Raw, at: usize) -> u16;
 }
 
 pub(super) struct V4;
 pub(super) struct V6;
 
-impl Inner for V4 {
+impl Load for V4 {
     const HEADER: usize = 20;
-    const FAMILY: Family = Family::V4;
     const KIND: Carried = Carried::Ipv4;
-
-    #[inline(always)]
-    fn protocol(frame: &impl Raw, at: usize) -> u8 {
-        frame.get8(at + 9)
-    }
 
     #[inline(always)]
     fn ttl(frame: &impl Raw, at: usize) -> u8 {
@@ -77,6 +77,27 @@ impl Inner for V4 {
     #[inline(always)]
     fn total_len(frame: &impl Raw, at: usize) -> u32 {
         u32::from(u16::from_be(frame.get16(at + 2)))
+    }
+
+    #[inline(always)]
+    fn dont_fragment(frame: &impl Raw, at: usize) -> u16 {
+        frame.get16(at + 6) & 0x4000_u16.to_be()
+    }
+
+    #[inline(always)]
+    fn forward(frame: &mut impl Raw, at: usize, _known: &KnownFlow) {
+        let sum = checksum::update(frame.get16(at + 10), 1, 0);
+        frame.put16(at + 10, sum);
+        frame.put8(at + 8, Self::ttl(frame, at).wrapping_sub(1));
+    }
+}
+
+impl Inner for V4 {
+    const FAMILY: Family = Family::V4;
+
+    #[inline(always)]
+    fn protocol(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 9)
     }
 
     #[inline(always)]
@@ -112,13 +133,6 @@ impl Inner for V4 {
     }
 
     #[inline(always)]
-    fn decrement_ttl(frame: &mut impl Raw, at: usize) {
-        let sum = checksum::update(frame.get16(at + 10), 1, 0);
-        frame.put16(at + 10, sum);
-        frame.put8(at + 8, Self::ttl(frame, at).wrapping_sub(1));
-    }
-
-    #[inline(always)]
     fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8) {
         let old = frame.get16(at);
         let tos = change((old >> 8) as u8);
@@ -132,22 +146,11 @@ impl Inner for V4 {
     fn tos(frame: &impl Raw, at: usize) -> u8 {
         frame.get8(at + 1)
     }
-
-    #[inline(always)]
-    fn dont_fragment(frame: &impl Raw, at: usize) -> u16 {
-        frame.get16(at + 6) & 0x4000_u16.to_be()
-    }
 }
 
-impl Inner for V6 {
+impl Load for V6 {
     const HEADER: usize = 40;
-    const FAMILY: Family = Family::V6;
     const KIND: Carried = Carried::Ipv6;
-
-    #[inline(always)]
-    fn protocol(frame: &impl Raw, at: usize) -> u8 {
-        frame.get8(at + 6)
-    }
 
     #[inline(always)]
     fn ttl(frame: &impl Raw, at: usize) -> u8 {
@@ -162,6 +165,25 @@ impl Inner for V6 {
     #[inline(always)]
     fn total_len(frame: &impl Raw, at: usize) -> u32 {
         u32::from(u16::from_be(frame.get16(at + 4))) + 40
+    }
+
+    #[inline(always)]
+    fn dont_fragment(_frame: &impl Raw, _at: usize) -> u16 {
+        0
+    }
+
+    #[inline(always)]
+    fn forward(frame: &mut impl Raw, at: usize, _known: &KnownFlow) {
+        frame.put8(at + 7, Self::ttl(frame, at).wrapping_sub(1));
+    }
+}
+
+impl Inner for V6 {
+    const FAMILY: Family = Family::V6;
+
+    #[inline(always)]
+    fn protocol(frame: &impl Raw, at: usize) -> u8 {
+        frame.get8(at + 6)
     }
 
     #[inline(always)]
@@ -197,11 +219,6 @@ impl Inner for V6 {
     }
 
     #[inline(always)]
-    fn decrement_ttl(frame: &mut impl Raw, at: usize) {
-        frame.put8(at + 7, Self::ttl(frame, at).wrapping_sub(1));
-    }
-
-    #[inline(always)]
     fn change_tos(frame: &mut impl Raw, at: usize, change: impl FnOnce(u8) -> u8) {
         let tos = change(Self::tos(frame, at));
         let label = frame.get8(at + 1) & 0xf;
@@ -213,21 +230,18 @@ impl Inner for V6 {
     fn tos(frame: &impl Raw, at: usize) -> u8 {
         frame.get8(at) << 4 | frame.get8(at + 1) >> 4
     }
-
-    #[inline(always)]
-    fn dont_fragment(_frame: &impl Raw, _at: usize) -> u16 {
-        0
-    }
 }
 
 /// The flow of the packet at `at`, if it is known and what the key leaves open is as usual: no fragment, and no handshake.
-/// The frame has eight bytes behind the header.
+/// The frame has eight bytes behind the header. `first` makes the key's first word of the one that ends two bytes into the
+/// header; `label` is the top label's part of the flow's place.
 #[inline(always)]
 pub(super) fn find<'a, I: Inner>(
     frame: &impl Raw,
     memory: &'a impl Memory,
     at: usize,
     first: impl FnOnce(u32) -> u32,
+    label: u32,
 ) -> Option<&'a KnownFlow> {
     let transport = at + I::HEADER;
     let ports = match I::protocol(frame, at) {
@@ -236,7 +250,7 @@ pub(super) fn find<'a, I: Inner>(
         _ => 0,
     };
     let epoch = memory.epoch();
-    let known = memory.known(place(I::ends(frame, at), ports))?;
+    let known = memory.known(place(I::ends(frame, at), ports ^ label))?;
     let first = first(frame.get32(at - 2)) & first_mask(I::FAMILY);
     let is_known = known.epoch() == epoch
         && I::is_of(known, frame, at, first, ports)
@@ -244,8 +258,7 @@ pub(super) fn find<'a, I: Inner>(
     (is_known && !I::is_fragment(frame, at)).then_some(known)
 }
 
-/// Whether the packet with this length field is sound, fits, and its transport checksum is more than the sum of the
-/// pseudo-header (see [`crate::packet::transport::Transport::has_partial_checksum`]).
+/// Whether the packet is sound, fits, and its transport checksum is finished.
 #[inline(always)]
 pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) -> bool {
     let room = I::total_len(frame, at).wrapping_sub(I::HEADER as u32);
@@ -255,6 +268,13 @@ pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) 
     {
         return false;
     }
+    is_finished::<I>(known, frame, at)
+}
+
+/// Whether the transport checksum is more than the sum of the pseudo-header (see
+/// [`crate::packet::transport::Transport::has_partial_checksum`]).
+#[inline(always)]
+pub(super) fn is_finished<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) -> bool {
     let transport = at + I::HEADER;
     let sum = known.ends_sum() + u32::from(I::length(frame, at));
     let sum = ((sum & 0xffff) + (sum >> 16)) as u16;

@@ -2,7 +2,7 @@
 
 use super::{
     ETHERNET, Known,
-    inner::{Inner, find, is_good},
+    inner::{Inner, Load, find, is_good},
 };
 use crate::{
     abi::{Family, KnownFlow, Traffic},
@@ -13,7 +13,7 @@ use crate::{
 /// Encapsulates the packet at the frame's network header.
 #[inline(always)]
 pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Known {
-    let Some(known) = find::<I>(frame, memory, ETHERNET, |first| first) else { return Known::Unknown };
+    let Some(known) = find::<I>(frame, memory, ETHERNET, |first| first, 0) else { return Known::Unknown };
     if known.tunnel() == 0 {
         return Known::Foreign;
     }
@@ -24,10 +24,16 @@ pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kn
     if frame.linear() != total_len + ETHERNET as u32 && !trim(frame, total_len) {
         return Known::Unknown;
     }
+    encapsulate::<I>(frame, memory, known)
+}
+
+/// Pushes the outer header, and forwards.
+#[inline(always)]
+pub(super) fn encapsulate<L: Load>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
     match known.overhead() {
-        20 => under_v4::<I>(frame, memory, known),
-        40 => under_v6::<I, 40>(frame, memory, known),
-        _ => under_v6::<I, 48>(frame, memory, known),
+        20 => under_v4::<L>(frame, memory, known),
+        40 => under_v6::<L, 40>(frame, memory, known),
+        _ => under_v6::<L, 48>(frame, memory, known),
     }
 }
 
@@ -45,18 +51,18 @@ fn count(traffic: &mut Traffic, bytes: u32) {
 }
 
 #[inline(always)]
-fn under_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
+fn under_v4<L: Load>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
     const HEADER: usize = 20;
     const INNER: usize = ETHERNET + HEADER;
     if frame.push_front(HEADER as u32, Family::V4).is_err() {
         return Known::NoRoom;
     }
-    if !frame.has(INNER + I::HEADER) {
+    if !frame.has(INNER + L::HEADER) {
         return Known::Torn;
     }
-    let total_len = I::total_len(frame, INNER);
+    let total_len = L::total_len(frame, INNER);
     // Zero, or DF of the inner packet; the header's own DF stands in the head.
-    let fragment = if known.inherits_df() { I::dont_fragment(frame, INNER) } else { 0 };
+    let fragment = if known.inherits_df() { L::dont_fragment(frame, INNER) } else { 0 };
     let head = known.head();
     let needs_ident = head[2] >> 32 & 0x0040 == 0 && fragment == 0;
     let ident = memory.with_traffic(known.tunnel(), |traffic| {
@@ -64,8 +70,8 @@ fn under_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownF
         if needs_ident { traffic.take_idents(1, memory.ident_block()) } else { 0 }
     });
     let ident = ident.unwrap_or(0).to_be();
-    let ecn = I::ecn(frame, INNER) & known.ecn_mask();
-    let ttl = if known.inherits_ttl() { I::ttl(frame, INNER).wrapping_sub(1) } else { 0 };
+    let ecn = L::ecn(frame, INNER) & known.ecn_mask();
+    let ttl = if known.inherits_ttl() { L::ttl(frame, INNER).wrapping_sub(1) } else { 0 };
     let length = (total_len as u16).wrapping_add(HEADER as u16).to_be();
     let sum = known.outer_sum() + u32::from(length) + u32::from(ident);
     let sum = sum + (u32::from(ecn) << 8) + u32::from(ttl) + u32::from(fragment);
@@ -78,13 +84,13 @@ fn under_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownF
     frame.put64(16, middle | u64::from(fragment) << 32 | u64::from(ttl) << 48);
     frame.put64(24, head[3] | u64::from(checksum));
     frame.put16(32, head[4] as u16);
-    I::decrement_ttl(frame, INNER);
+    L::forward(frame, INNER, known);
     Known::Carried(known.way_out())
 }
 
 /// `HEADER` is 40, or 48 with an encapsulation limit.
 #[inline(always)]
-fn under_v6<I: Inner, const HEADER: usize>(
+fn under_v6<L: Load, const HEADER: usize>(
     frame: &mut impl Raw,
     memory: &impl Memory,
     known: &KnownFlow,
@@ -93,13 +99,13 @@ fn under_v6<I: Inner, const HEADER: usize>(
     if frame.push_front(HEADER as u32, Family::V6).is_err() {
         return Known::NoRoom;
     }
-    if !frame.has(inner + I::HEADER) {
+    if !frame.has(inner + L::HEADER) {
         return Known::Torn;
     }
-    let total_len = I::total_len(frame, inner);
+    let total_len = L::total_len(frame, inner);
     let _ = memory.with_traffic(known.tunnel(), |traffic| count(traffic, total_len));
-    let ecn = I::ecn(frame, inner) & known.ecn_mask();
-    let ttl = if known.inherits_ttl() { I::ttl(frame, inner).wrapping_sub(1) } else { 0 };
+    let ecn = L::ecn(frame, inner) & known.ecn_mask();
+    let ttl = if known.inherits_ttl() { L::ttl(frame, inner).wrapping_sub(1) } else { 0 };
     let length = (total_len as u16).wrapping_add(HEADER as u16 - 40).to_be();
     let head = known.head();
     frame.put64(0, head[0]);
@@ -116,6 +122,6 @@ fn under_v6<I: Inner, const HEADER: usize>(
         frame.put32(48, head[6] as u32);
         frame.put16(52, (head[6] >> 32) as u16);
     }
-    I::decrement_ttl(frame, inner);
+    L::forward(frame, inner, known);
     Known::Carried(known.way_out())
 }

@@ -13,9 +13,10 @@
 
 mod inner;
 mod into;
+mod labels;
 mod out;
 
-use crate::{env::Memory, frame::Raw};
+use crate::{env::Memory, frame::Raw, packet::PROTOCOL_MPLS};
 
 /// What becomes of a packet whose flow is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub enum Known {
 /// `EtherType`s as they stand in memory.
 const IPV4: u16 = 0x0008;
 const IPV6: u16 = 0xdd86;
+const MPLS: u16 = 0x4788;
 /// Bytes of the Ethernet header.
 const ETHERNET: usize = 14;
 
@@ -53,6 +55,7 @@ pub fn carry(frame: &mut impl Raw, memory: &impl Memory) -> Known {
             let out = match frame.get8(23) {
                 4 => out::of_v4::<inner::V4>(frame, memory),
                 41 => out::of_v4::<inner::V6>(frame, memory),
+                PROTOCOL_MPLS => labels::out_of_v4(frame, memory),
                 _ => Known::Unknown,
             };
             if out == Known::Unknown { into::tunnel::<inner::V4>(frame, memory) } else { out }
@@ -64,10 +67,12 @@ pub fn carry(frame: &mut impl Raw, memory: &impl Memory) -> Known {
             let out = match frame.get8(20) {
                 4 => out::of_v6::<inner::V4>(frame, memory),
                 41 => out::of_v6::<inner::V6>(frame, memory),
+                PROTOCOL_MPLS => labels::out_of_v6(frame, memory),
                 _ => Known::Unknown,
             };
             if out == Known::Unknown { into::tunnel::<inner::V6>(frame, memory) } else { out }
         }
+        MPLS => labels::tunnel(frame, memory),
         _ => Known::Unknown,
     }
 }

@@ -2,19 +2,19 @@
 
 use super::{
     ETHERNET, Known,
-    inner::{Inner, V4, V6, combines, find, is_good},
+    inner::{Inner, Load, V4, V6, combines, find, is_good},
 };
 use crate::{
-    abi::{Family, KnownFlow},
+    abi::{DECAPSULATED, Family, KnownFlow},
     env::Memory,
     frame::Raw,
     packet::ecn,
 };
 
-/// Stands in a flow's key for the `EtherType` of a packet that was not decapsulated.
+/// See [`DECAPSULATED`].
 #[inline(always)]
 fn decapsulated(first: u32) -> u32 {
-    first & 0xffff_0000 | 1
+    first & 0xffff_0000 | DECAPSULATED
 }
 
 /// Decapsulates from an IPv4 header.
@@ -25,13 +25,9 @@ pub(super) fn of_v4<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
     if !frame.has(INNER + I::HEADER + 8) {
         return Known::Unknown;
     }
-    let Some(known) = find::<I>(frame, memory, INNER, decapsulated) else { return Known::Unknown };
+    let Some(known) = find::<I>(frame, memory, INNER, decapsulated, 0) else { return Known::Unknown };
     let total_len = I::total_len(frame, INNER);
-    let is_accepted = known.accepts_v4(frame.get64(26))
-        && frame.get8(ETHERNET) == 0x45
-        && !V4::is_fragment(frame, ETHERNET)
-        && V4::total_len(frame, ETHERNET) == total_len + HEADER as u32
-        && V4::is_plain(frame, ETHERNET, V4::addresses_sum(frame, ETHERNET));
+    let is_accepted = is_accepted_v4(frame, known, total_len);
     if is_accepted && known.is_handed_over() {
         return Known::HandOver(known.way_out());
     }
@@ -49,11 +45,9 @@ pub(super) fn of_v6<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
     if !frame.has(INNER + I::HEADER + 8) {
         return Known::Unknown;
     }
-    let Some(known) = find::<I>(frame, memory, INNER, decapsulated) else { return Known::Unknown };
+    let Some(known) = find::<I>(frame, memory, INNER, decapsulated, 0) else { return Known::Unknown };
     let total_len = I::total_len(frame, INNER);
-    let is_accepted = known.accepts_v6(V6::ends(frame, ETHERNET))
-        && frame.get8(ETHERNET) >> 4 == 6
-        && V6::total_len(frame, ETHERNET) == total_len + HEADER as u32;
+    let is_accepted = is_accepted_v6(frame, known, total_len);
     if is_accepted && known.is_handed_over() {
         return Known::HandOver(known.way_out());
     }
@@ -61,6 +55,24 @@ pub(super) fn of_v6<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kno
         return Known::Unknown;
     }
     carry_on::<I, HEADER>(frame, memory, known, V6::tos(frame, ETHERNET), total_len, Family::V6)
+}
+
+/// Whether the outer header is the remote's, sound and plain, and says that it carries `total_len` bytes.
+#[inline(always)]
+pub(super) fn is_accepted_v4(frame: &impl Raw, known: &KnownFlow, total_len: u32) -> bool {
+    known.accepts_v4(frame.get64(26))
+        && frame.get8(ETHERNET) == 0x45
+        && !V4::is_fragment(frame, ETHERNET)
+        && V4::total_len(frame, ETHERNET) == total_len + V4::HEADER as u32
+        && V4::is_plain(frame, ETHERNET, V4::addresses_sum(frame, ETHERNET))
+}
+
+/// The same over IPv6.
+#[inline(always)]
+pub(super) fn is_accepted_v6(frame: &impl Raw, known: &KnownFlow, total_len: u32) -> bool {
+    known.accepts_v6(V6::ends(frame, ETHERNET))
+        && frame.get8(ETHERNET) >> 4 == 6
+        && V6::total_len(frame, ETHERNET) == total_len + V6::HEADER as u32
 }
 
 /// Takes the outer header of `HEADER` bytes away and writes what the packet leaves with.
@@ -90,6 +102,17 @@ fn carry_on<I: Inner, const HEADER: usize>(
             if known.takes_dscp() { outer_tos & 0xfc | combined & 3 } else { combined }
         });
     }
+    leave::<I>(frame, memory, known, total_len)
+}
+
+/// Counts a decapsulated packet of `total_len` bytes, writes its link header, and forwards.
+#[inline(always)]
+pub(super) fn leave<L: Load>(
+    frame: &mut impl Raw,
+    memory: &impl Memory,
+    known: &KnownFlow,
+    total_len: u32,
+) -> Known {
     let now = memory.now();
     let _ = memory.with_traffic(known.tunnel(), |traffic| {
         traffic.heard = now;
@@ -100,6 +123,6 @@ fn carry_on<I: Inner, const HEADER: usize>(
     frame.put64(0, head[0]);
     frame.put32(8, head[1] as u32);
     frame.put16(12, (head[1] >> 32) as u16);
-    I::decrement_ttl(frame, ETHERNET);
+    L::forward(frame, ETHERNET, known);
     Known::Carried(known.way_out())
 }
