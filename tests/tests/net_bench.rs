@@ -22,7 +22,7 @@ fn the_benchmark_leaves_a_report() {
     let read = report::read(&folder.path().join("report.json")).expect("the report is there");
     assert_eq!(made.rows.all.len(), read.rows.all.len());
     for direction in ["into", "out"] {
-        for kind in ["ipip", "6in4", "4in6", "6in6"] {
+        for kind in ["ipip", "6in4", "4in6", "6in6", "mpls4", "mpls6"] {
             for flow in ["", ", unknown flow"] {
                 let name = format!("{kind} {direction}{flow}");
                 let row = read.rows.find("ns", &name).unwrap_or_else(|| panic!("no row {name}"));

@@ -49,7 +49,7 @@ pub fn all(rows: &Rows) -> Vec<Gate> {
     let median = |part: &str, name: &str| rows.find(part, name).map(super::rows::Row::median);
     let mpps = |a: &str, b: &str| over(median("veth", a), median("veth", b));
     let scale = |name: &str| rows.net("scale", name);
-    let kinds = ["6in4", "4in6", "6in6"];
+    let kinds = ["6in4", "4in6", "6in6", "mpls4", "mpls6"];
     let worst = |direction: &str| {
         let own = net(&format!("ipip {direction}"))?;
         let all: Option<Vec<f64>> = kinds.iter().map(|kind| net(&format!("{kind} {direction}"))).collect();
@@ -131,13 +131,13 @@ pub fn all(rows: &Rows) -> Vec<Gate> {
             "any kind / IPv4 in IPv4, encapsulated",
             AtMost(1.25),
             worst("into"),
-            "ns: 6in4, 4in6, 6in6",
+            "ns: 6in4, 4in6, 6in6, mpls4, mpls6",
         ),
         Gate::new(
             "any kind / IPv4 in IPv4, decapsulated",
             AtMost(1.25),
             worst("out"),
-            "ns: 6in4, 4in6, 6in6",
+            "ns: 6in4, 4in6, 6in6, mpls4, mpls6",
         ),
         Gate::new(
             "1454 bytes / 64 bytes, encapsulated",

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Options;
-use super::packet::{Payload, into_tunnel, out_of_tunnel};
+use super::packet::{KINDS, Kind, Payload, into_tunnel, out_of_tunnel};
 use super::rows::Rows;
 use super::world::{Place, Setting, Tunnel, World, inside};
 
@@ -19,43 +19,34 @@ struct Job {
     undo: i32,
 }
 
-const KINDS: [(&str, bool, bool); 4] =
-    [("ipip", false, false), ("6in4", true, false), ("4in6", false, true), ("6in6", true, true)];
-
-fn overhead(is_over_v6: bool) -> i32 {
-    if is_over_v6 { 40 } else { 20 }
-}
-
 /// Encapsulation of a kind.
-fn into(name: &str, kind: (&str, bool, bool), program: &'static str) -> Job {
-    let (_, is_v6, is_over_v6) = kind;
+fn into(name: &str, kind: Kind, program: &'static str) -> Job {
     Job {
         name: name.to_owned(),
         program,
         base: Some("base into"),
-        tunnel: Tunnel::of(is_v6, is_over_v6),
+        tunnel: Tunnel::of(kind),
         is_same_port: true,
         is_from_wan: false,
-        frame: into_tunnel(is_v6, Payload::Udp, 64),
-        undo: overhead(is_over_v6),
+        frame: into_tunnel(kind.inner, Payload::Udp, 64),
+        undo: kind.overhead(),
     }
 }
 
 /// Decapsulation of a kind.
-fn out(name: &str, kind: (&str, bool, bool), program: &'static str) -> Job {
-    let (_, is_v6, is_over_v6) = kind;
+fn out(name: &str, kind: Kind, program: &'static str) -> Job {
     Job {
         base: Some("base out"),
         is_from_wan: true,
-        frame: out_of_tunnel(is_v6, is_over_v6, Payload::Udp, 64),
-        undo: -overhead(is_over_v6),
+        frame: out_of_tunnel(kind, Payload::Udp, 64),
+        undo: -kind.overhead(),
         ..into(name, kind, program)
     }
 }
 
 /// Everything, floors first.
 fn jobs() -> Vec<Job> {
-    let [ipip, _, fourin6, _] = KINDS;
+    let [ipip, _, fourin6, ..] = KINDS;
     let mut jobs = vec![
         Job { base: None, ..into("base into", ipip, "base_into") },
         Job { base: None, ..out("base out", ipip, "base_out") },
@@ -67,7 +58,7 @@ fn jobs() -> Vec<Job> {
         Job { is_same_port: false, ..out("floor out, redirected", ipip, "onto_out20") },
     ];
     for kind in KINDS {
-        let name = kind.0;
+        let name = kind.name;
         jobs.push(into(&format!("{name} into"), kind, "port_into"));
         jobs.push(out(&format!("{name} out"), kind, "port_out"));
         jobs.push(into(&format!("{name} into, unknown flow"), kind, "miss_into"));
@@ -77,9 +68,9 @@ fn jobs() -> Vec<Job> {
     jobs.push(Job { is_same_port: false, ..out("ipip out, redirected", ipip, "port_out") });
     for (direction, base) in [("into", "base_syn_into"), ("out", "base_syn_out")] {
         let frame = if direction == "into" {
-            into_tunnel(false, Payload::Syn, 74)
+            into_tunnel(ipip.inner, Payload::Syn, 74)
         } else {
-            out_of_tunnel(false, false, Payload::Syn, 74)
+            out_of_tunnel(ipip, Payload::Syn, 74)
         };
         let job = if direction == "into" { into } else { out };
         let (name, program) =
@@ -89,9 +80,9 @@ fn jobs() -> Vec<Job> {
         jobs.push(Job { base: Some(base), frame, ..job(&format!("ipip {direction}, SYN"), ipip, program) });
     }
     for (what, payload, length) in [("TCP", Payload::Tcp, 68), ("1454 bytes", Payload::Udp, 1454)] {
-        let frame = into_tunnel(false, payload, length);
+        let frame = into_tunnel(ipip.inner, payload, length);
         jobs.push(Job { frame, ..into(&format!("ipip into, {what}"), ipip, "port_into") });
-        let frame = out_of_tunnel(false, false, payload, length);
+        let frame = out_of_tunnel(ipip, payload, length);
         jobs.push(Job { frame, ..out(&format!("ipip out, {what}"), ipip, "port_out") });
     }
     jobs

@@ -4,7 +4,46 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv6Header, PacketBuilder};
 
-use crate::case::{IPV4, IPV6, mac};
+use ipip_common::abi::Carried;
+
+use crate::case::mac;
+
+/// What is carried over what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) inner: Carried,
+    pub(super) is_over_v6: bool,
+}
+
+impl Kind {
+    const fn new(name: &'static str, inner: Carried, is_over_v6: bool) -> Self {
+        Self { name, inner, is_over_v6 }
+    }
+
+    /// Bytes of the outer header.
+    pub(super) fn overhead(self) -> i32 {
+        if self.is_over_v6 { 40 } else { 20 }
+    }
+}
+
+/// All of them; labels stand above IPv4.
+pub(super) const KINDS: [Kind; 6] = [
+    Kind::new("ipip", Carried::Ipv4, false),
+    Kind::new("6in4", Carried::Ipv6, false),
+    Kind::new("4in6", Carried::Ipv4, true),
+    Kind::new("6in6", Carried::Ipv6, true),
+    Kind::new("mpls4", Carried::Mpls, false),
+    Kind::new("mpls6", Carried::Mpls, true),
+];
+/// IPv4 in IPv4.
+pub(super) const IPIP: Kind = KINDS[0];
+
+/// The label that leads into the tunnel, and the one that leads to the gateway from there.
+pub(super) const LABEL_INTO: u32 = 100;
+pub(super) const LABEL_OUT: u32 = 300;
+/// Class 5, the bottom of the stack, TTL 64.
+const BELOW_LABEL: u32 = 0xb40;
 
 /// What is inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +110,8 @@ pub(super) fn inner(source: IpAddr, destination: IpAddr, payload: Payload, lengt
     packet
 }
 
-/// The packet inside an outer header.
-pub(super) fn outer(source: IpAddr, destination: IpAddr, inner: &[u8]) -> Vec<u8> {
-    let protocol = if inner[0] >> 4 == 4 { 4 } else { 41 };
+/// The packet inside an outer header of this protocol.
+fn outer(source: IpAddr, destination: IpAddr, protocol: u8, inner: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -101,9 +139,24 @@ pub(super) fn outer(source: IpAddr, destination: IpAddr, inner: &[u8]) -> Vec<u8
 }
 
 /// The packet in an Ethernet frame.
-pub(super) fn frame(destination: [u8; 6], source: [u8; 6], packet: &[u8]) -> Vec<u8> {
-    let ethertype = if packet[0] >> 4 == 4 { IPV4 } else { IPV6 };
-    [&destination, &source, &ethertype.to_be_bytes()[..], packet].concat()
+fn frame(destination: [u8; 6], source: [u8; 6], kind: Carried, packet: &[u8]) -> Vec<u8> {
+    [&destination, &source, &kind.ethertype().to_be_bytes()[..], packet].concat()
+}
+
+/// A packet of so many bytes; labelled ones have the label above an IPv4 packet.
+fn carried(
+    kind: Carried,
+    [source, destination]: [fn(bool) -> IpAddr; 2],
+    label: u32,
+    payload: Payload,
+    length: usize,
+) -> Vec<u8> {
+    let is_v6 = kind == Carried::Ipv6;
+    let shortest = if is_v6 { 40 } else { 20 } + if payload == Payload::Udp { 8 } else { 20 };
+    let stack =
+        if kind == Carried::Mpls { (label << 12 | BELOW_LABEL).to_be_bytes().to_vec() } else { Vec::new() };
+    let length = length.saturating_sub(stack.len()).max(shortest);
+    [stack, inner(source(is_v6), destination(is_v6), payload, length)].concat()
 }
 
 /// The client, on the port `lan0`.
@@ -152,17 +205,24 @@ pub(super) fn remote(is_v6: bool) -> IpAddr {
 }
 
 /// A frame of the client for the server, of `length` bytes with its Ethernet header.
-pub(super) fn into_tunnel(is_v6: bool, payload: Payload, length: usize) -> Vec<u8> {
-    let ip = if is_v6 { 40 } else { 20 };
-    let shortest = ip + if payload == Payload::Udp { 8 } else { 20 };
-    let packet = inner(client(is_v6), server(is_v6), payload, (length - 14).max(shortest));
-    frame(mac::LAN, mac::CLIENT, &packet)
+pub(super) fn into_tunnel(kind: Carried, payload: Payload, length: usize) -> Vec<u8> {
+    let packet = carried(kind, [client, server], LABEL_INTO, payload, length - 14);
+    frame(mac::LAN, mac::CLIENT, kind, &packet)
 }
 
-/// A frame of the server as it arrives from the far end.
-pub(super) fn out_of_tunnel(is_v6: bool, is_over_v6: bool, payload: Payload, length: usize) -> Vec<u8> {
-    let ip = if is_v6 { 40 } else { 20 };
-    let shortest = ip + if payload == Payload::Udp { 8 } else { 20 };
-    let packet = inner(server(is_v6), somebody(is_v6), payload, (length - 14).max(shortest));
-    frame(mac::WAN, mac::GATEWAY, &outer(remote(is_over_v6), local(is_over_v6), &packet))
+/// A frame of the server as it arrives from the far end; `length` is without the outer header.
+pub(super) fn out_of_tunnel(kind: Kind, payload: Payload, length: usize) -> Vec<u8> {
+    from_far_end([mac::WAN, mac::GATEWAY], kind, payload, length)
+}
+
+/// The same as it arrives from the client's side.
+pub(super) fn out_of_tunnel_from_lan(kind: Kind, payload: Payload, length: usize) -> Vec<u8> {
+    from_far_end([mac::LAN, mac::CLIENT], kind, payload, length)
+}
+
+fn from_far_end([to, from]: [[u8; 6]; 2], kind: Kind, payload: Payload, length: usize) -> Vec<u8> {
+    let packet = carried(kind.inner, [server, somebody], LABEL_OUT, payload, length - 14);
+    let packet = outer(remote(kind.is_over_v6), local(kind.is_over_v6), kind.inner.protocol(), &packet);
+    let family = if kind.is_over_v6 { Carried::Ipv6 } else { Carried::Ipv4 };
+    frame(to, from, family, &packet)
 }

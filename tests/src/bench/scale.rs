@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use aya::maps::HashMap;
 
 use super::Options;
-use super::packet::{self, Payload, out_of_tunnel};
+use super::packet::{self, IPIP, Payload, out_of_tunnel};
 use super::rows::Rows;
 use super::world::{Place, Setting, Tunnel, World, inside};
 
@@ -64,12 +64,12 @@ fn tunnels(
     let start = Instant::now();
     let ifindex = world.tunnel;
     for number in 0..size {
-        let tunnel = Tunnel { id: number + 1, remote: remote(number), ..Tunnel::of(false, false) };
+        let tunnel = Tunnel { id: number + 1, remote: remote(number), ..Tunnel::of(IPIP) };
         world.install(&tunnel, ifindex)?;
     }
     rows.add("scale", &format!("installing, {name}"), "ms", None, vec![start.elapsed().as_secs_f64() * 1e3]);
     rows.add("scale", &format!("memory, {name}"), "MiB", None, vec![memory - free_memory()?]);
-    let frame = out_of_tunnel(false, false, Payload::Udp, 64);
+    let frame = out_of_tunnel(IPIP, Payload::Udp, 64);
     let wan = world.wan;
     let mut modes = vec![("hot", size.min(HOT))];
     if size > HOT {
@@ -100,7 +100,7 @@ fn prices(rows: &mut Rows, world: &mut World, size: u32, rounds: usize, repeat: 
     for key in 0..size {
         price.insert(key, 0, 0)?;
     }
-    let frame = packet::into_tunnel(false, Payload::Udp, 64);
+    let frame = packet::into_tunnel(IPIP.inner, Payload::Udp, 64);
     let lan = world.lan;
     let (mut none, mut hash, mut fib) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -144,10 +144,10 @@ fn routes(
     rows.add("scale", &format!("adding {name}"), "ms", None, vec![start.elapsed().as_secs_f64() * 1e3]);
     inside(&place.host, || {
         let mut world = World::load(&options.object, place, 1)?;
-        let (tunnel, ifindex) = (Tunnel::of(false, false), world.tunnel);
+        let (tunnel, ifindex) = (Tunnel::of(IPIP), world.tunnel);
         world.install(&tunnel, ifindex)?;
         world.start_idents(tunnel.id)?;
-        let frame = packet::into_tunnel(false, Payload::Udp, 64);
+        let frame = packet::into_tunnel(IPIP.inner, Payload::Udp, 64);
         let lan = world.lan;
         for (mode, keys) in [("hot", HOT), ("uniform", count.next_power_of_two().min(1 << 20) >> 1)] {
             let (mut base, mut ours) = (Vec::new(), Vec::new());

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aya::programs::TcAttachType;
+use ipip_common::abi::Carried;
 
 use super::Options;
-use super::packet::{Payload, frame, inner, into_tunnel, local, outer, remote, server, somebody};
+use super::packet::{IPIP, KINDS, Kind, Payload, into_tunnel, out_of_tunnel_from_lan};
 use super::rig::{Rig, rounds};
 use super::rows::Rows;
 use super::world::{Place, Setting, Tunnel, World, inside};
-use crate::case::mac;
 use crate::offload::{Offload, set};
 
 /// What stands between generator and sink.
@@ -19,7 +19,7 @@ enum Router {
     /// A program of the benchmark on the port.
     Program(&'static str),
     /// The real programs, with a tunnel of this kind.
-    Ours { is_v6: bool, is_over_v6: bool },
+    Ours(Kind),
     /// The kernel, set up by these commands and taken down by those.
     Kernel { up: &'static [&'static str], down: &'static [&'static str], end: End },
 }
@@ -41,13 +41,9 @@ struct Job {
 }
 
 /// A packet out of a tunnel, as it arrives where the generator is.
-fn out(is_v6: bool, is_over_v6: bool) -> Vec<u8> {
-    let packet = inner(server(is_v6), somebody(is_v6), Payload::Udp, if is_v6 { 54 } else { 50 });
-    frame(mac::LAN, mac::CLIENT, &outer(remote(is_over_v6), local(is_over_v6), &packet))
+fn out(kind: Kind) -> Vec<u8> {
+    out_of_tunnel_from_lan(kind, Payload::Udp, if kind.inner == Carried::Ipv6 { 68 } else { 64 })
 }
-
-const KINDS: [(&str, bool, bool); 4] =
-    [("ipip", false, false), ("6in4", true, false), ("4in6", false, true), ("6in6", true, true)];
 
 /// Stands for the file of the program for lightweight tunnels.
 const LWT: &str = "LWT";
@@ -105,25 +101,22 @@ const KERNEL: [(&str, &[&str], &[&str]); 7] = [
 ];
 
 fn jobs() -> Vec<Job> {
-    let plain = into_tunnel(false, Payload::Udp, 64);
+    let plain = into_tunnel(Carried::Ipv4, Payload::Udp, 64);
     let mut jobs = vec![
         Job { name: "drop".to_owned(), router: Router::Program("sink"), frame: plain.clone() },
         Job { name: "redirect".to_owned(), router: Router::Program("redirect"), frame: plain.clone() },
         Job { name: "floor into".to_owned(), router: Router::Program("push_redirect"), frame: plain.clone() },
-        Job {
-            name: "floor out".to_owned(),
-            router: Router::Program("pull_redirect"),
-            frame: out(false, false),
-        },
+        Job { name: "floor out".to_owned(), router: Router::Program("pull_redirect"), frame: out(IPIP) },
     ];
-    for (name, is_v6, is_over_v6) in KINDS {
-        let router = Router::Ours { is_v6, is_over_v6 };
-        jobs.push(Job { name: format!("{name} into"), router, frame: into_tunnel(is_v6, Payload::Udp, 64) });
-        jobs.push(Job { name: format!("{name} out"), router, frame: out(is_v6, is_over_v6) });
+    for kind in KINDS {
+        let (name, router) = (kind.name, Router::Ours(kind));
+        let frame = into_tunnel(kind.inner, Payload::Udp, 64);
+        jobs.push(Job { name: format!("{name} into"), router, frame });
+        jobs.push(Job { name: format!("{name} out"), router, frame: out(kind) });
     }
     for (name, up, down) in KERNEL {
-        let is_v6 = name.contains("sit");
-        let frame = into_tunnel(is_v6, Payload::Udp, 64);
+        let inner = if name.contains("sit") { Carried::Ipv6 } else { Carried::Ipv4 };
+        let frame = into_tunnel(inner, Payload::Udp, 64);
         for (name, end) in
             [(name.to_owned(), End::Wire), (format!("{name}, to the egress hook"), End::Egress)]
         {
@@ -179,8 +172,8 @@ pub(super) fn measure(options: &Options, rows: &mut Rows) -> Result<()> {
         }
         if options.counting {
             let name = match job.router {
-                Router::Ours { .. } if job.name == "ipip into" => "rig: ours into".to_owned(),
-                Router::Program(_) | Router::Ours { .. } | Router::Kernel { .. } => {
+                Router::Ours(_) if job.name == "ipip into" => "rig: ours into".to_owned(),
+                Router::Program(_) | Router::Ours(_) | Router::Kernel { .. } => {
                     format!("rig: {}", job.name)
                 }
             };
@@ -225,7 +218,7 @@ fn one(
             rig.take_sink(ends)?;
             result
         }
-        Router::Program(_) | Router::Ours { .. } => {
+        Router::Program(_) | Router::Ours(_) => {
             // The programs live as long as their world, in the router's namespace.
             let mut router = place.host.enter(|| World::load(&options.object, place, 1))?;
             if let Router::Program(name) = job.router {
@@ -233,8 +226,8 @@ fn one(
                 let (wan, lan) = (router.wan, router.lan);
                 router.set(&[], Setting { ifindex: wan, ..Setting::default() })?;
                 place.host.enter(|| router.attach(name, lan))?;
-            } else if let Router::Ours { is_v6, is_over_v6 } = job.router {
-                let (tunnel, ifindex) = (Tunnel::of(is_v6, is_over_v6), router.tunnel);
+            } else if let Router::Ours(kind) = job.router {
+                let (tunnel, ifindex) = (Tunnel::of(kind), router.tunnel);
                 router.install(&tunnel, ifindex)?;
                 router.start_idents(tunnel.id)?;
             }

@@ -13,15 +13,15 @@ use aya::programs::{LinkOrder, SchedClassifier, TcAttachType, TestRun as _, Test
 use aya::{Ebpf, EbpfLoader};
 use bytemuck::{Pod, Zeroable};
 use ipip_common::abi::{
-    Carried, Ends, PeerKey, Port, Traffic, TunnelConfig, TunnelEntry, TunnelFlags, flow_bits, ident_block,
-    map, program,
+    Carried, Ends, LabelEntry, PeerKey, Port, Traffic, TunnelConfig, TunnelEntry, TunnelFlags, flow_bits,
+    ident_block, map, program,
 };
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::sysinfo::sysinfo;
 use nix::unistd::Pid;
 
-use super::packet;
+use super::packet::{self, Kind, LABEL_INTO, LABEL_OUT};
 use crate::case::mac;
 use crate::netns::{Netns, connect};
 
@@ -86,17 +86,17 @@ pub(super) struct Tunnel {
     pub(super) id: u32,
     pub(super) local: IpAddr,
     pub(super) remote: IpAddr,
-    pub(super) kinds: [bool; 3],
+    pub(super) inner: Carried,
 }
 
 impl Tunnel {
     /// Of one kind between the usual ends.
-    pub(super) fn of(is_v6: bool, is_over_v6: bool) -> Self {
+    pub(super) fn of(kind: Kind) -> Self {
         Self {
             id: 1,
-            local: packet::local(is_over_v6),
-            remote: packet::remote(is_over_v6),
-            kinds: [!is_v6, is_v6, false],
+            local: packet::local(kind.is_over_v6),
+            remote: packet::remote(kind.is_over_v6),
+            inner: kind.inner,
         }
     }
 
@@ -109,9 +109,9 @@ impl Tunnel {
                 allow_fast_path: true,
                 flow_label: true,
                 path_mtu: true,
-                carries_ipv4: self.kinds[0],
-                carries_ipv6: self.kinds[1],
-                carries_mpls: self.kinds[2],
+                carries_ipv4: self.inner == Carried::Ipv4,
+                carries_ipv6: self.inner == Carried::Ipv6,
+                carries_mpls: self.inner == Carried::Mpls,
                 ..TunnelFlags::default()
             },
             ifindex,
@@ -209,6 +209,10 @@ impl World {
         ports.set(lan, Port::ethernet(mac::LAN, true).with_turning(true).with_labels(true), 0)?;
         ports.set(wan, Port::ethernet(mac::WAN, true).with_turning(true).with_labels(true), 0)?;
         ports.set(tunnel, Port::tunnel(1).with_labels(true), 0)?;
+        let mut labels: HashMap<_, u32, LabelEntry> = world.map(map::LABELS)?;
+        labels.insert(LABEL_INTO, LabelEntry::into_tunnel(LABEL_INTO + 100, 1), 0)?;
+        let gateway = "192.0.2.254".parse()?;
+        labels.insert(LABEL_OUT, LabelEntry::to_neighbour(LABEL_OUT + 100, wan, gateway), 0)?;
         Ok(world)
     }
 
