@@ -8,6 +8,7 @@ use ipip_tests::ctl::Daemon;
 use ipip_tests::foreign::receive_unmerged;
 use ipip_tests::need;
 use ipip_tests::netns::Netns;
+use ipip_tests::offload::{Offload, set};
 use ipip_tests::sites::{Capture, Carried};
 use ipip_tests::topology::{PLAN, Plan, Site, Sites, bare};
 use ipip_tests::traffic::{connect, tcp};
@@ -214,8 +215,8 @@ fn set_up_4_one_router_and_two_sites() {
     for (host, interface, address, route) in [
         (&a, "ipip1", "10.10.1.1/30", "192.168.20.0/24 via 10.10.1.2"),
         (&a, "ipip2", "10.10.2.1/30", "192.168.30.0/24 via 10.10.2.2"),
-        (&b, "ipip1", "10.10.1.2/30", "192.168.0.0/16 via 10.10.1.1"),
-        (&c, "ipip1", "10.10.2.2/30", "192.168.0.0/16 via 10.10.2.1"),
+        (&b, "ipip1", "10.10.1.2/30", "192.168.0.0/16 via 10.10.1.1 src 192.168.20.1"),
+        (&c, "ipip1", "10.10.2.2/30", "192.168.0.0/16 via 10.10.2.1 src 192.168.30.1"),
     ] {
         host.address(interface, address);
         host.route(route);
@@ -230,6 +231,14 @@ fn set_up_4_one_router_and_two_sites() {
     }
     // From one site to the other: out of one tunnel and into the next.
     assert!(at_a.counter("ipip2", "tc", "sent-packets") > 40, "{}", at_a.run("print detail"));
+    // What the hub's card has merged comes out of one tunnel in large packets, and goes into the next as it is.
+    set(&a, "wan0", Offload::GenericReceive, true);
+    for ((from, to), address) in [((&b, &c), networks[2]), ((&c, &b), networks[1])] {
+        let before = at_a.counter("ipip2", "tc", "sent-packets");
+        tcp(from, (to, address.parse::<IpAddr>().unwrap()), 8 * MEGABYTE);
+        assert!(at_a.counter("ipip2", "tc", "sent-packets") > before, "{}", at_a.run("print detail"));
+    }
+    assert_eq!(at_a.refused("ipip2", "tc", "no-room"), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Headers as values: what they say, and how new ones are built. Pure functions from words to words.
 
 pub mod checksum;
-pub(crate) mod cursor;
+pub mod cursor;
 pub mod ecn;
 pub mod extension;
 pub mod flow;

@@ -9,6 +9,7 @@ use aya_ebpf::{
 use ipip_common::{
     abi::{Carried, Family, Reason},
     frame::Frame,
+    packet::cursor,
     verdict::{Hop, Way},
 };
 
@@ -18,6 +19,20 @@ use crate::hook::memory::Memory;
 pub(super) const ETHERNET: u32 = 14;
 /// What `bpf_skb_adjust_room` leaves at least: an IPv4 header.
 const LEAST_LEFT: u32 = 20;
+
+/// Bytes of the headers in front of a segment's payload, where segments are estimated: IPv4, and TCP with timestamps.
+const HEADERS: u32 = 52;
+/// Stand in `skb->tc_index` of a segmentation-offload packet that one of our programs has taken an outer header from or given
+/// one, and say of which family it was. The kernel keeps that in the kind of segmentation, where no program sees it.
+const MARK_V4: u16 = 0x6934;
+const MARK_V6: u16 = 0x6936;
+
+const fn mark(family: Family) -> u16 {
+    match family {
+        Family::V4 => MARK_V4,
+        Family::V6 => MARK_V6,
+    }
+}
 
 pub(crate) struct TcFrame {
     pub(super) skb: *mut __sk_buff,
@@ -34,6 +49,18 @@ impl TcFrame {
         // SAFETY: the context is valid. Read anew each time, because every change of the packet moves both ends.
         let Memory { start, end } = unsafe { Memory::between::<_, DATA, END>(self.skb) };
         Memory { start: start + self.link_header as usize, end }
+    }
+
+    #[inline(always)]
+    fn mark(&self) -> u16 {
+        // SAFETY: the context is valid.
+        (unsafe { (*self.skb).tc_index }) as u16
+    }
+
+    #[inline(always)]
+    fn put_mark(&mut self, mark: u16) {
+        // SAFETY: the context is valid, and programs of this kind may write this field.
+        unsafe { (*self.skb).tc_index = u32::from(mark) };
     }
 }
 
@@ -53,8 +80,16 @@ impl Frame for TcFrame {
     #[inline(always)]
     fn segments(&self) -> u32 {
         // SAFETY: the context is valid.
-        let segments = unsafe { (*self.skb).gso_segs };
-        if segments == 0 { 1 } else { segments }
+        let (size, segments) = unsafe { ((*self.skb).gso_size, (*self.skb).gso_segs) };
+        // Not counted yet in what a virtual machine sent or a program has changed; Linux 6.19 does so on egress.
+        let is_uncounted = segments == 0 && size != 0;
+        let counted = if is_uncounted {
+            (self.length().wrapping_sub(HEADERS) / size).wrapping_add(1)
+        } else {
+            segments
+        };
+        // One way for the verifier, and not one for each of the three.
+        cursor::forget(if counted == 0 { 1 } else { counted }, size)
     }
 
     #[inline(always)]
@@ -119,25 +154,33 @@ impl Frame for TcFrame {
         if self.ethertype() == Carried::Mpls.ethertype() {
             return self.push_front_of_labels(bytes);
         }
-        let mark = match family {
+        let encapsulated = match family {
             Family::V4 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
             Family::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
         };
-        if self.adjust_room(bytes as i32, mark).is_err() {
-            // A packet that is already another tunnel's cannot be marked as encapsulated twice. Without segmentation
-            // to come nothing depends on the mark, but for the protocol that goes with it.
-            if self.segments() > 1 {
+        let is_segmented = self.segments() > 1;
+        if self.adjust_room(bytes as i32, encapsulated).is_err() {
+            // A packet that is another tunnel's, or has been, cannot be marked as encapsulated twice. Without segmentation
+            // to come nothing depends on the mark, but for the protocol that goes with it. With it, the mark must be the
+            // same; the kernel still knows where the innermost headers are, and all between them is pushed to each segment.
+            if is_segmented && self.mark() != mark(family) {
                 return Err(Reason::NoRoom);
             }
             self.adjust_room(bytes as i32, 0)?;
             self.push_link()?;
             return self.become_protocol(family.ethertype());
         }
+        if is_segmented {
+            self.put_mark(mark(family));
+        }
         self.push_link()
     }
 
     #[inline(always)]
     fn pull_front(&mut self, bytes: u32, family: Family, inner: Carried) -> Result<(), Reason> {
+        if self.segments() > 1 {
+            self.put_mark(mark(family));
+        }
         match (family, inner) {
             (Family::V4, Carried::Ipv4) | (Family::V6, Carried::Ipv6) => self.shrink(bytes, 0),
             (Family::V4, Carried::Ipv6) => self.shrink_to_v6(bytes),
