@@ -94,6 +94,10 @@ fn a_program_of_another_stays_and_tier_2_does_the_work() {
         "evicted at the restart: {}",
         shown(&pair)
     );
+    // Once it is gone there is room for ours.
+    drop(foreign);
+    let has_ours = || near.port("wan0")["tiers"] == serde_json::json!(["xdp", "tc"]);
+    ipip_tests::wait::until_true("ours is attached", Duration::from_secs(10), has_ours);
 }
 
 #[test]

@@ -82,6 +82,29 @@ fn a_live_change_of_any_property_loses_no_packet() {
 }
 
 #[test]
+fn other_prefixes_take_the_place_of_those_before() {
+    let Some(ctl) = need::ctl() else { return };
+    tunnelled(&ctl, "", |world| {
+        let (sites, near) = (world.sites, &world.near);
+        let answers = |to: &str| {
+            let ping = sites.client.command("ping").args(["-c", "1", "-W", "1", to]).output();
+            ping.is_ok_and(|ping| ping.status.success())
+        };
+        let server = Sites::SERVER.to_string();
+        for (prefixes, is_allowed) in [
+            ("192.168.20.0/24", true),
+            ("192.168.30.0/24", false),
+            ("192.168.30.0/24,192.168.20.0/24", true),
+            ("192.168.40.0/24,192.168.30.0/24", false),
+            ("", true),
+        ] {
+            near.run(&format!("set ipip1 allowed-inner={prefixes}"));
+            assert_eq!(answers(&server), is_allowed, "{prefixes}: {}", near.run("print detail"));
+        }
+    });
+}
+
+#[test]
 fn many_tunnels_come_and_go_beside_one_that_carries_traffic() {
     let Some(ctl) = need::ctl() else { return };
     let count = size(300);

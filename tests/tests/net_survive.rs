@@ -114,6 +114,28 @@ fn a_daemon_that_is_stopped_leaves_its_tunnels_and_remove_ends_them() {
     assert!(near.tunnels().is_empty(), "it stays removed");
 }
 
+#[test]
+fn an_interface_that_the_user_has_set_down_stays_down() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let mut near = Daemon::start(&ctl, &pair.host1);
+    near.add(Pair::HOST1, Pair::HOST2, "");
+    near.run("add later --local-address 10.9.0.1 --remote-address 10.9.0.3 --disabled yes");
+    let is_up = |name: &str| pair.host1.link(name).flags.iter().any(|flag| flag == "UP");
+    assert!(is_up("ipip1") && !is_up("later"));
+    pair.host1.run("ip link set ipip1 down");
+    near.kill();
+    near.restart();
+    assert!(!is_up("ipip1") && !is_up("later"));
+    // Its first time comes later.
+    near.run("enable later");
+    assert!(is_up("later"));
+    pair.host1.run("ip link set ipip1 up");
+    near.kill();
+    near.restart();
+    assert!(is_up("ipip1") && is_up("later"));
+}
+
 /// Everything under a directory, sorted.
 fn names(folder: &std::path::Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

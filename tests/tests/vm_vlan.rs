@@ -1,11 +1,53 @@
 //! Underlays with VLAN tags, where the kernel has VLANs: one tag and two.
 
+use std::time::Duration;
+
 use ipip_tests::ctl::Daemon;
 use ipip_tests::inside::{Family, exercise, number};
-use ipip_tests::need;
+use ipip_tests::netns::{Netns, connect};
+use ipip_tests::offload::receive_redirected;
 use ipip_tests::topology::Pair;
+use ipip_tests::{need, wait};
 
 const V4: &[Family] = &[Family::V4];
+
+/// What a VLAN on a port brings is the VLAN's business, also where the driver takes the tag out of the frame.
+///
+/// conformance: D11
+#[test]
+fn tagged_frames_are_not_taken_for_untagged_ones() {
+    let Some(ctl) = need::ctl() else { return };
+    if !need::module("8021q") {
+        return;
+    }
+    let (pair, client) = (Pair::new(), Netns::new("client"));
+    let host = &pair.host1;
+    connect((&client, "lan0"), (host, "lan0"));
+    receive_redirected(&client, "lan0");
+    host.forward();
+    for (namespace, address) in [(host, "10.5.0.1/24"), (&client, "10.5.0.2/24")] {
+        namespace.run("ip link add link lan0 name tagged type vlan id 5");
+        namespace.run("ip link set tagged up");
+        namespace.address("tagged", address);
+    }
+    client.route("default via 10.5.0.1");
+    host.set("net.ipv4.conf.tagged.forwarding", "0");
+    let near = Daemon::start(&ctl, host);
+    near.add(Pair::HOST1, Pair::HOST2, "");
+    host.address("ipip1", "192.168.50.1/30");
+    host.route("192.168.60.0/24 dev ipip1");
+    let says_so = || near.port("lan0")["reason"].as_str().is_some_and(|why| why.contains("rxvlan off"));
+    wait::until_true("the reason is told", Duration::from_secs(10), says_so);
+    client.run("ping -c 1 -W 5 10.5.0.1");
+    let ping = client.command("ping").args(["-c", "5", "-i", "0.1", "-W", "1", "192.168.60.1"]).output();
+    assert!(!ping.expect("ping runs").status.success());
+    for tier in ["xdp", "tc"] {
+        assert_eq!(near.counter("ipip1", tier, "sent-packets"), 0, "{}", near.run("print detail"));
+    }
+    host.run("ip link delete tagged");
+    let has_tier_1 = || near.port("lan0")["tiers"] == serde_json::json!(["xdp", "tc"]);
+    wait::until_true("tier 1 is there", Duration::from_secs(10), has_tier_1);
+}
 
 /// conformance: D11
 #[test]

@@ -22,6 +22,10 @@ const LABELS: u32 = 2;
 const TURNS: u32 = 8;
 /// The interface has a role.
 const ROLE: u32 = 4;
+/// The tunnel's interface has been set up by the daemon.
+const WAS_UP: u32 = 16;
+/// Frames may arrive whose VLAN tag is not in their bytes.
+const HIDES_TAGS: u32 = 32;
 
 impl Port {
     /// An Ethernet port with its own address. `fast`: a native XDP program is attached, so that the driver
@@ -42,6 +46,35 @@ impl Port {
     pub const fn with_labels(mut self, takes_labels: bool) -> Self {
         self.flags = if takes_labels { self.flags | LABELS } else { self.flags & !LABELS };
         self
+    }
+
+    /// The same, but for whether the port's driver takes the tags out of frames for VLANs that stand on it. XDP cannot tell
+    /// these from the port's own, and leaves all frames alone.
+    #[must_use]
+    pub const fn with_hidden_tags(mut self, hides_tags: bool) -> Self {
+        self.flags = if hides_tags { self.flags | HIDES_TAGS } else { self.flags & !HIDES_TAGS };
+        self
+    }
+
+    /// Whether frames may arrive whose VLAN tag is not in their bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn hides_tags(&self) -> bool {
+        self.flags & HIDES_TAGS != 0
+    }
+
+    /// The same, but for whether the daemon has set the tunnel's interface up. Up and down are the user's from then on, also
+    /// for the next daemon.
+    #[must_use]
+    pub const fn with_was_up(mut self, was_up: bool) -> Self {
+        self.flags = if was_up { self.flags | WAS_UP } else { self.flags & !WAS_UP };
+        self
+    }
+
+    /// Whether the daemon has set the tunnel's interface up.
+    #[must_use]
+    pub const fn was_up(&self) -> bool {
+        self.flags & WAS_UP != 0
     }
 
     /// The same, but for whether the driver turns a frame around that is to leave by the port it came in by (`XDP_TX`). All can

@@ -13,6 +13,10 @@ use nix::sys::socket::{
 /// `TC_PRIO_CONTROL`: in front of all else in a queueing discipline that has bands.
 const PRIORITY: libc::c_int = 7;
 
+/// Bytes of probes that may wait for their neighbours' addresses, or in queues of interfaces: one that does not answer must
+/// not use up what the others need. The kernel lets 212,992 wait for each neighbour.
+const WAITING: usize = 64 << 20;
+
 /// A socket of each family; one that the host does not have is told of when it is needed.
 #[derive(Debug)]
 pub(super) struct Sockets {
@@ -57,6 +61,11 @@ impl Sockets {
     }
 }
 
+/// Whether a probe was not sent for want of something of this host's, and says nothing about the far end.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
+}
+
 fn descriptor(socket: &nix::Result<OwnedFd>) -> io::Result<libc::c_int> {
     match socket {
         Ok(socket) => Ok(socket.as_raw_fd()),
@@ -68,6 +77,9 @@ fn descriptor(socket: &nix::Result<OwnedFd>) -> io::Result<libc::c_int> {
 fn raw(family: AddressFamily) -> nix::Result<OwnedFd> {
     let socket = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Raw))?;
     setsockopt(&socket, sockopt::Priority, &PRIORITY)?;
+    if let Err(error) = setsockopt(&socket, sockopt::SndBufForce, &WAITING) {
+        log::debug!("room for probes that wait: {error}");
+    }
     Ok(socket)
 }
 

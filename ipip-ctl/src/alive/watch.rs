@@ -10,7 +10,7 @@ use ipip_common::packet::probe::{Key, Probe, Way};
 use super::flag::{Flag, Rule};
 use super::pace;
 use super::packet::outer_packet;
-use super::socket::Sockets;
+use super::socket::{self, Sockets};
 use super::view::Liveness;
 use super::ways::{InterfaceAddress, ways};
 use crate::dataplane::KeepaliveMaps;
@@ -292,8 +292,9 @@ impl Watch {
             let sent_ns = now_ns();
             let probe = Probe { sequence: self.probing.sent, way: *way as u32, sent_ns };
             let packet = outer_packet(&ask.entry, self.probing.key, &probe, flow);
-            is_out = true;
-            if let Err(error) = sockets.send(&packet, local, remote) {
+            let sent = sockets.send(&packet, local, remote);
+            is_out |= !sent.as_ref().is_err_and(socket::is_shortage);
+            if let Err(error) = sent {
                 trouble = Some(error.to_string());
             }
         }

@@ -77,6 +77,14 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether these prefixes and no others are allowed to a tunnel.
+    #[must_use]
+    pub fn allows(&self, id: u32, prefixes: &[(AllowedInner, u32)]) -> bool {
+        let allowed = self.prefixes.0.get(&id).map(Vec::as_slice).unwrap_or_default();
+        allowed.iter().all(|prefix| prefixes.contains(prefix))
+            && prefixes.iter().all(|prefix| allowed.contains(prefix))
+    }
+
     /// Allows a tunnel no other prefixes than these.
     ///
     /// # Errors

@@ -100,6 +100,7 @@ mod tests {
             is_up: true,
             is_running,
             kind: String::new(),
+            lower: None,
             has_xdp: false,
             group: 0,
         }

@@ -24,6 +24,10 @@ impl Engine {
         }
         // Until it has been followed: what was taken is told but once.
         let is_behind = std::mem::replace(&mut self.is_behind, true);
+        self.unhooked.extend(&changes.hooks);
+        if changes.everything {
+            self.unhooked.extend(self.ports.keys().chain(self.by_ifindex.keys()));
+        }
         if changes.everything || is_behind {
             self.reconcile().await?;
         } else {
@@ -40,7 +44,7 @@ impl Engine {
             self.reconcile_addresses().await?;
         }
         self.follow_ports(&told, &changes.switches).await;
-        self.restore_hooks(&changes.hooks);
+        self.restore_hooks();
         for index in &changes.switches {
             let Some(name) = self.by_ifindex.get(index).cloned() else { continue };
             let followed = self.follow_role_of(&name);

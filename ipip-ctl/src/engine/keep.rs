@@ -1,6 +1,5 @@
 //! Keeps tunnels as they are to be: entry, MTU and running flag follow what is written and what the surroundings are.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,6 +9,7 @@ use super::Engine;
 use super::ports::tunnel_role;
 use super::tunnels::GONE;
 use crate::alive::Watched;
+use crate::dataplane::Direction;
 use crate::failure::Failure;
 use crate::lower::{self, Facts};
 use crate::tun::switch_ipv6;
@@ -62,7 +62,6 @@ impl Engine {
             self.rivals.remove(&tunnel.name);
         }
         self.follow_entry(tunnel, id, ifindex, &facts)?;
-        self.follow_role_of(&tunnel.name)?;
         if reason.is_empty() {
             self.resolve_next_hop(tunnel, &facts).await;
         }
@@ -84,7 +83,8 @@ impl Engine {
             };
             running.reason = self.alive.follow(id, watched)?;
         }
-        Ok(())
+        // Now that it has been set up.
+        self.follow_role_of(&tunnel.name)
     }
 
     /// The interface's MTU, and up when the tunnel may run for the first time.
@@ -107,7 +107,7 @@ impl Engine {
     /// Writes the interface's role anew when the host begins or ceases to take labelled packets there.
     pub(super) fn follow_role_of(&mut self, name: &str) -> Result<(), Failure> {
         let Some(installed) = self.installed(name) else { return Ok(()) };
-        let (ifindex, role) = (installed.ifindex, tunnel_role(installed.id, name));
+        let (ifindex, role) = (installed.ifindex, tunnel_role(installed.id, name, installed.was_up));
         if installed.role == role {
             return Ok(());
         }
@@ -118,13 +118,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts the programs back on the interfaces of tunnels from which somebody took them.
-    pub(super) fn restore_hooks(&mut self, indices: &BTreeSet<u32>) {
-        for index in indices {
-            let Some(link) = self.links.get(*index).cloned() else { continue };
-            let Some(name) = self.by_ifindex.get(index).cloned() else { continue };
-            let attached = self.kernel.attach_tunnel(&link, true);
-            self.report(&name, attached);
+    /// Puts the programs back on the interfaces from which somebody took them.
+    pub(super) fn restore_hooks(&mut self) {
+        for index in std::mem::take(&mut self.unhooked) {
+            let Some(link) = self.links.get(index).cloned() else { continue };
+            if let Some(name) = self.by_ifindex.get(&index).cloned() {
+                let attached = self.kernel.attach_tunnel(&link, true);
+                self.report(&name, attached);
+            } else if let Some(port) = self.ports.get_mut(&index) {
+                // Where the kernel has links, they are still there.
+                port.tc = self.kernel.attach_tc(&link, Direction::Ingress);
+            }
         }
     }
 
@@ -138,16 +142,20 @@ impl Engine {
     /// prefixes that it asks for.
     fn follow_entry(&mut self, tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Result<(), Failure> {
         let wanted = lower::lower(tunnel, id, ifindex, facts);
+        let allowed = lower::allowed(tunnel, id);
         let before = self.installed(&tunnel.name).and_then(|installed| installed.entry);
-        if before == wanted && wanted.is_some() {
+        if before == wanted && wanted.is_some() && self.kernel.allows(id, &allowed) {
             return Ok(());
+        }
+        // Until all of it is written: what failed half-way is written again.
+        if let Some(installed) = self.installed_mut(&tunnel.name) {
+            installed.entry = None;
         }
         let carries_ipv6 = tunnel.kind.carries(Carried::Ipv6);
         if before.is_some_and(|before| before.flags.carries_ipv6 != carries_ipv6) {
             switch_ipv6(&tunnel.name, carries_ipv6);
         }
         let peers = wanted.as_ref().map(lower::peers).unwrap_or_default();
-        let allowed = lower::allowed(tunnel, id);
         if let Some(entry) = &wanted {
             self.kernel.allow(id, &allowed)?;
             self.kernel.set_tunnel(&TunnelEntry::new(entry))?;

@@ -30,6 +30,11 @@ impl Links {
         self.by_index.values()
     }
 
+    /// Whether VLANs stand on an interface.
+    pub(super) fn has_vlans(&self, index: u32) -> bool {
+        self.iter().any(|link| link.kind == "vlan" && link.lower == Some(index))
+    }
+
     /// Notes an interface as it is now.
     pub(super) fn put(&mut self, link: Link) {
         self.remove(link.index);
@@ -120,6 +125,7 @@ mod tests {
             is_up: true,
             is_running: true,
             kind: String::new(),
+            lower: None,
             has_xdp: false,
             group: 0,
         }

@@ -55,6 +55,8 @@ pub struct Engine {
     listener: Listener,
     /// The kernel did not answer when changes were to be followed: everything is to be looked at again.
     is_behind: bool,
+    /// Interfaces from which somebody took a hook, and which have not been looked at since.
+    unhooked: BTreeSet<u32>,
     /// The interfaces as they were last looked at.
     links: Links,
     keeper: Keeper,
@@ -108,6 +110,7 @@ impl Engine {
             netlink,
             listener,
             is_behind: false,
+            unhooked: BTreeSet::new(),
             links: Links::default(),
             keeper,
             files: Files::Open,
@@ -145,7 +148,7 @@ impl Engine {
         self.remove_stale_ports();
         self.remove_stale_addresses().await?;
         for tunnel in &self.table.clone() {
-            if let Err(failure) = self.bring_up(tunnel).await {
+            if let Err(failure) = self.bring_up_or_anew(tunnel).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
@@ -187,6 +190,7 @@ impl Engine {
         // The addresses come first: they tell whether a tunnel may run.
         self.reconcile_addresses().await?;
         self.reconcile_ports().await;
+        self.restore_hooks();
         let names: Vec<String> = self.table.iter().map(|tunnel| tunnel.name.clone()).collect();
         self.follow_all(&names).await;
         self.reconcile_labels().await;

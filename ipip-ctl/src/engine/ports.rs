@@ -23,12 +23,15 @@ pub(super) struct PortState {
     pub(super) tc: Result<(), Failure>,
     /// What stands in the map.
     role: Port,
+    /// What the driver was asked with: another program on the interface, and the MTU.
+    asked: (bool, u32),
 }
 
 impl PortState {
     /// As clients see it.
     pub(super) fn view(&self) -> PortView {
-        let tiers = [("xdp", self.xdp.is_ok()), ("tc", self.tc.is_ok())].into_iter();
+        let tiers =
+            [("xdp", self.xdp.is_ok() && !self.role.hides_tags()), ("tc", self.tc.is_ok())].into_iter();
         let tiers = tiers.filter(|(_, works)| *works).map(|(tier, _)| tier.to_owned());
         PortView { name: self.name.clone(), tiers: tiers.collect(), reason: self.reason() }
     }
@@ -37,6 +40,10 @@ impl PortState {
     pub(super) fn reason(&self) -> String {
         let mut reasons = Vec::new();
         match &self.xdp {
+            Ok(()) if self.role.hides_tags() => reasons.push(format!(
+                "it has VLANs, whose tags the driver hides from XDP (ethtool -K {} rxvlan off)",
+                self.name
+            )),
             Ok(()) if !self.role.is_fast() => {
                 reasons.push(
                     "the driver takes no redirected XDP frames (a veth: turn GRO on at its peer)".to_owned(),
@@ -131,7 +138,8 @@ impl Engine {
         let written = self.kernel.set_port(link.index, &role);
         let tc = written.and_then(|()| self.kernel.attach_tc(link, Direction::Ingress));
         let xdp = self.add_xdp(link);
-        let state = PortState { name: link.name.clone(), xdp, tc, role };
+        let asked = (link.has_xdp, link.mtu);
+        let state = PortState { name: link.name.clone(), xdp, tc, role, asked };
         self.ports.insert(link.index, state);
         self.follow_port(link, mac).await;
     }
@@ -144,25 +152,46 @@ impl Engine {
         self.kernel.attach_xdp(link).unwrap_or_else(|failure| Err(NoXdp::NotNative(failure.message)))
     }
 
+    /// Asks again for a program that could not be attached, once its reason may be gone.
+    async fn retry_programs(&mut self, link: &Link) {
+        let Some(port) = self.ports.get(&link.index) else { return };
+        let is_occupied = port.xdp == Err(NoXdp::Occupied);
+        // The kernel does not tell when a program goes that was attached through a link.
+        let now = if is_occupied { self.netlink.link(link.index).await.ok().flatten() } else { None };
+        let link = now.as_ref().unwrap_or(link);
+        let Some(port) = self.ports.get(&link.index) else { return };
+        let asked = (link.has_xdp, link.mtu);
+        let may_work = match &port.xdp {
+            Ok(()) => false,
+            Err(NoXdp::NotForwarding) => forwards(&link.name),
+            Err(NoXdp::Occupied | NoXdp::NotNative(_)) => port.asked != asked,
+        };
+        let xdp = may_work.then(|| self.add_xdp(link));
+        let Some(port) = self.ports.get_mut(&link.index) else { return };
+        port.asked = asked;
+        if let Some(xdp) = xdp {
+            port.xdp = xdp;
+        }
+        if port.tc.is_err() {
+            port.tc = self.kernel.attach_tc(link, Direction::Ingress);
+        }
+    }
+
     /// Writes the role anew when the address, forwarding or the driver's abilities have changed.
     async fn follow_port(&mut self, link: &Link, mac: [u8; 6]) {
-        let waits_for_forwarding =
-            self.ports.get(&link.index).is_some_and(|port| port.xdp == Err(NoXdp::NotForwarding));
-        if waits_for_forwarding && forwards(&link.name) {
-            let xdp = self.add_xdp(link);
-            if let Some(port) = self.ports.get_mut(&link.index) {
-                port.xdp = xdp;
-            }
-        }
+        self.retry_programs(link).await;
         let has_xdp = self.ports.get(&link.index).is_some_and(|port| port.xdp.is_ok());
         let takes_frames = has_xdp
             && self.netlink.takes_frames(link.index).await.unwrap_or(
                 // Before Linux 6.3 only the driver knows; of a veth it depends on the far end.
                 link.kind != VETH,
             );
+        let hides_tags =
+            has_xdp && self.links.has_vlans(link.index) && self.netlink.takes_tags(&link.name).await;
         let Some(port) = self.ports.get_mut(&link.index) else { return };
         port.name.clone_from(&link.name);
         let role = Port::ethernet(mac, takes_frames)
+            .with_hidden_tags(hides_tags)
             .with_turning(link.kind != VETH)
             .with_labels(takes_labels(&link.name));
         if role == port.role {
@@ -182,9 +211,9 @@ fn forwards(name: &str) -> bool {
         || takes_labels(name)
 }
 
-/// The role of a tunnel's interface as the host's settings are now.
-pub(super) fn tunnel_role(id: u32, name: &str) -> Port {
-    Port::tunnel(id).with_labels(takes_labels(name))
+/// The role of a tunnel's interface as the host's settings are now. `was_up`: it has been set up for the first time.
+pub(super) fn tunnel_role(id: u32, name: &str, was_up: bool) -> Port {
+    Port::tunnel(id).with_labels(takes_labels(name)).with_was_up(was_up)
 }
 
 /// Whether the host takes labelled packets that arrive on this interface.

@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    async fn remove_tunnels(&mut self, tunnels: &[(u32, u32)]) {
+    pub(super) async fn remove_tunnels(&mut self, tunnels: &[(u32, u32)]) {
         self.silence(tunnels);
         self.remove_links(tunnels).await;
         self.forget(tunnels);

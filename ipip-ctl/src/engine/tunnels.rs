@@ -55,6 +55,8 @@ struct TakenOver {
     entry: bool,
     /// The interface is there.
     interface: bool,
+    /// It has been set up before.
+    was_up: bool,
 }
 
 impl Running {
@@ -93,11 +95,26 @@ impl Engine {
         self.running.get_mut(name)?.installed.as_mut()
     }
 
+    /// Sets a tunnel up. What an earlier daemon left of it and cannot be taken over is removed first: it would go on
+    /// working with nobody to look after it.
+    pub(super) async fn bring_up_or_anew(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
+        let Err(failure) = self.bring_up(tunnel).await else { return Ok(()) };
+        let existing = if_nametoindex(tunnel.name.as_str()).ok();
+        let left = existing.and_then(|index| Some((self.kernel.ports().get(&index)?.tunnel_id()?, index)));
+        let Some(left) = left else { return Err(failure) };
+        log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
+        self.remove_tunnels(&[left]).await;
+        self.bring_up(tunnel).await
+    }
+
     /// Sets a tunnel up. Its interface is taken over if an earlier daemon made it. After an error nothing is left.
     pub(super) async fn bring_up(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
         // Asked of the kernel: the name may have been taken a moment ago.
         let existing = if_nametoindex(tunnel.name.as_str()).ok();
-        let known = existing.and_then(|ifindex| self.kernel.ports().get(&ifindex)?.tunnel_id());
+        let role = existing.and_then(|ifindex| self.kernel.ports().get(&ifindex).copied());
+        let known = role.and_then(|role| role.tunnel_id());
+        // An ID that an interface was kept under stays its own, so that keeping one never lets go of another.
+        let kept_id = self.keeper.id_of(&tunnel.name).filter(|id| self.free_ids.contains(id));
         let kept = self.keeper.take(&tunnel.name).filter(|_| existing.is_some());
         if existing.is_some() && known.is_none() && kept.is_none() {
             return Err(Failure::new(
@@ -106,7 +123,8 @@ impl Engine {
             )
             .with_hint("choose another name, or remove that interface"));
         }
-        let id = known.or_else(|| self.free_ids.first().copied()).ok_or_else(|| {
+        let free = || self.free_ids.iter().copied().find(|id| !self.keeper.has_id(*id));
+        let id = known.or(kept_id).or_else(free).ok_or_else(|| {
             Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
                 .with_hint("remove one first")
         })?;
@@ -115,7 +133,8 @@ impl Engine {
             None => (None, Tun::open(&tunnel.name)?),
         };
         // After an error the new interface goes away with its descriptor.
-        let taken_over = TakenOver { entry: known.is_some(), interface: existing.is_some() };
+        let was_up = known.is_some() && role.is_some_and(|role| role.was_up());
+        let taken_over = TakenOver { entry: known.is_some(), interface: existing.is_some(), was_up };
         let ifindex = self.install(tunnel, id, taken_over, &tun).await?;
         self.keeper.keep(id, &tun);
         if let Some(other) = kept_id.filter(|kept| *kept != id) {
@@ -144,9 +163,9 @@ impl Engine {
             facts: Facts::default(),
             tun,
             drain,
-            role: tunnel_role(id, &tunnel.name),
+            role: tunnel_role(id, &tunnel.name, taken_over.was_up),
             entry: None,
-            was_up: false,
+            was_up: taken_over.was_up,
             limits,
         };
         let running = Running { installed: Some(installed), reason: String::new() };
@@ -185,7 +204,7 @@ impl Engine {
         let attached = self
             .kernel
             .attach_tunnel(&link, taken_over.interface)
-            .and_then(|()| self.kernel.set_port(link.index, &tunnel_role(id, &link.name)));
+            .and_then(|()| self.kernel.set_port(link.index, &tunnel_role(id, &link.name, taken_over.was_up)));
         if let Err(failure) = attached {
             self.kernel.detach(link.index, None);
             return Err(failure);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,15 +43,43 @@ pub(super) fn find(directory: &Path) -> io::Result<(OwnedFd, Vec<(u32, OwnedFd)>
         start(directory, &address)?;
         connect(&socket, &address)?;
     }
-    must_be_root(&socket)?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(PATIENCE))?;
-    wire::send(&socket, wire::LIST, None)?;
+    let descriptors = list(&socket)?;
+    Ok((socket, descriptors))
+}
+
+/// Takes over from the process that serves this directory, if there is one: each descriptor goes to `keep` before that
+/// process ends.
+pub(super) fn relieve(directory: &Path, keep: impl Fn(u32, BorrowedFd<'_>)) -> Vec<(u32, OwnedFd)> {
+    let relieved = || {
+        let address = address(directory)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        if connect(&socket, &address).is_err() {
+            return Ok(Vec::new());
+        }
+        let descriptors = list(&socket)?;
+        for (id, descriptor) in &descriptors {
+            keep(*id, descriptor.as_fd());
+        }
+        wire::send(&socket, wire::QUIT, None)?;
+        Ok(descriptors)
+    };
+    relieved().unwrap_or_else(|error: io::Error| {
+        log::warn!("taking descriptors from the process that keeps them: {error}");
+        Vec::new()
+    })
+}
+
+/// All that the process at the other end has.
+fn list(socket: &OwnedFd) -> io::Result<Vec<(u32, OwnedFd)>> {
+    must_be_root(socket)?;
+    sockopt::set_socket_timeout(socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
+    sockopt::set_socket_timeout(socket, sockopt::Timeout::Send, Some(PATIENCE))?;
+    wire::send(socket, wire::LIST, None)?;
     let mut descriptors = Vec::new();
     loop {
-        match wire::receive(&socket)? {
+        match wire::receive(socket)? {
             Packet::Store(id, descriptor) => descriptors.push((id, descriptor)),
-            Packet::End => return Ok((socket, descriptors)),
+            Packet::End => return Ok(descriptors),
             Packet::Gone => return Err(io::ErrorKind::ConnectionReset.into()),
             Packet::Remove(_) | Packet::List | Packet::Quit | Packet::Other => {}
         }

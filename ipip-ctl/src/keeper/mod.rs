@@ -50,7 +50,12 @@ impl Keeper {
     pub fn find(directory: &Path) -> Self {
         let is_service = std::env::var_os("NOTIFY_SOCKET").is_some() && sd_notify::booted().unwrap_or(false);
         let (place, descriptors) = if is_service {
-            (Place::Systemd, from_systemd())
+            let mut descriptors = from_systemd();
+            // Of a daemon that somebody started by hand.
+            descriptors.extend(holder::relieve(directory, |id, descriptor| {
+                report("keeping", store_with_systemd(id, descriptor));
+            }));
+            (Place::Systemd, descriptors)
         } else {
             holder::find(directory).map_or_else(
                 |error| {
@@ -85,6 +90,18 @@ impl Keeper {
         self.kept.contains_key(name)
     }
 
+    /// Whether a descriptor is kept under this ID.
+    #[must_use]
+    pub fn has_id(&self, id: u32) -> bool {
+        self.kept.values().any(|kept| kept.id == id)
+    }
+
+    /// The ID that the descriptor of an interface was kept under.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<u32> {
+        self.kept.get(name).map(|kept| kept.id)
+    }
+
     /// All that nobody has taken.
     pub fn take_rest(&mut self) -> BTreeMap<String, Kept> {
         std::mem::take(&mut self.kept)
@@ -93,11 +110,7 @@ impl Keeper {
     /// Has the descriptor of a tunnel's interface kept.
     pub fn keep(&self, id: u32, tun: &Tun) {
         let done = match &self.place {
-            Place::Systemd => {
-                let name = id.to_string();
-                let states = [NotifyState::FdStore, NotifyState::FdName(&name)];
-                sd_notify::notify_with_fds(&states, &[tun.as_fd()])
-            }
+            Place::Systemd => store_with_systemd(id, tun.as_fd()),
             Place::Process(socket) => wire::send(socket, &wire::store(id), Some(tun.as_fd())),
             Place::Nobody => Ok(()),
         };
@@ -130,6 +143,11 @@ impl Keeper {
             Place::Nobody => "nobody",
         }
     }
+}
+
+fn store_with_systemd(id: u32, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let name = id.to_string();
+    sd_notify::notify_with_fds(&[NotifyState::FdStore, NotifyState::FdName(&name)], &[descriptor])
 }
 
 fn forget(name: &str) -> io::Result<()> {

@@ -29,6 +29,8 @@ pub struct Link {
     pub is_running: bool,
     /// The kind of a virtual interface, as `veth` or `vlan`; empty for hardware.
     pub kind: String,
+    /// The interface that this one stands on, as a VLAN's on its port's.
+    pub lower: Option<u32>,
     /// An XDP program of any mode is attached.
     pub has_xdp: bool,
     /// The number of the group that it is in, 0 unless somebody has put it in another.
@@ -132,6 +134,7 @@ fn link(message: &LinkMessage) -> Link {
         is_up: flags.contains(LinkFlags::Up),
         is_running: flags.contains(LinkFlags::LowerUp),
         kind: String::new(),
+        lower: None,
         has_xdp: false,
         group: 0,
     };
@@ -143,6 +146,7 @@ fn link(message: &LinkMessage) -> Link {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Group(group) => link.group = *group,
+            LinkAttribute::Link(lower) => link.lower = Some(*lower),
             LinkAttribute::Address(address) if is_ethernet => link.mac = address.as_slice().try_into().ok(),
             LinkAttribute::LinkInfo(facts) => {
                 for fact in facts {

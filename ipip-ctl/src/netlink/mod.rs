@@ -8,6 +8,7 @@ mod links;
 mod listen;
 mod neighbours;
 mod routes;
+mod tags;
 
 use rtnetlink::Handle;
 
@@ -24,6 +25,7 @@ use crate::failure::{Failure, FailureKind};
 pub struct Netlink {
     handle: Handle,
     features: features::Features,
+    offloads: tags::Offloads,
 }
 
 impl Netlink {
@@ -38,7 +40,8 @@ impl Netlink {
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(|error| Failure::io("opening a netlink socket", &error))?;
         tokio::spawn(connection);
-        Ok((Self { handle, features: features::Features::connect() }, listener))
+        let (features, offloads) = (features::Features::connect(), tags::Offloads::connect());
+        Ok((Self { handle, features, offloads }, listener))
     }
 }
 

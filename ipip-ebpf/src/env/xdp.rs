@@ -37,13 +37,15 @@ impl XdpEnv {
         Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch(), turned: 0 }, stage }
     }
 
-    /// Whether the frame is for the port that it arrived on, and that port is ours.
+    /// Whether the frame is for the port that it arrived on and carries no VLAN tag, and that port is ours.
     #[inline(always)]
     pub(crate) fn is_for_port(&mut self) -> bool {
         let Some(port) = port(self.arrival.ifindex) else { return false };
         self.arrival.turned = port.turned(self.arrival.ifindex);
         let [a, b, c, d, e, f] = port.mac();
-        self.arrival.address & 0xffff_ffff_ffff == u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
+        let is_addressed =
+            self.arrival.address & 0xffff_ffff_ffff == u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]);
+        is_addressed && !port.hides_tags()
     }
 
     /// Whether the driver can turn a packet around that leaves by this interface.
