@@ -30,7 +30,8 @@ pub(super) struct PortState {
 impl PortState {
     /// As clients see it.
     pub(super) fn view(&self) -> PortView {
-        let tiers = [("xdp", self.xdp.is_ok()), ("tc", self.tc.is_ok())].into_iter();
+        let tiers =
+            [("xdp", self.xdp.is_ok() && !self.role.hides_tags()), ("tc", self.tc.is_ok())].into_iter();
         let tiers = tiers.filter(|(_, works)| *works).map(|(tier, _)| tier.to_owned());
         PortView { name: self.name.clone(), tiers: tiers.collect(), reason: self.reason() }
     }
@@ -39,6 +40,10 @@ impl PortState {
     pub(super) fn reason(&self) -> String {
         let mut reasons = Vec::new();
         match &self.xdp {
+            Ok(()) if self.role.hides_tags() => reasons.push(format!(
+                "it has VLANs, whose tags the driver hides from XDP (ethtool -K {} rxvlan off)",
+                self.name
+            )),
             Ok(()) if !self.role.is_fast() => {
                 reasons.push(
                     "the driver takes no redirected XDP frames (a veth: turn GRO on at its peer)".to_owned(),
@@ -181,9 +186,12 @@ impl Engine {
                 // Before Linux 6.3 only the driver knows; of a veth it depends on the far end.
                 link.kind != VETH,
             );
+        let hides_tags =
+            has_xdp && self.links.has_vlans(link.index) && self.netlink.takes_tags(&link.name).await;
         let Some(port) = self.ports.get_mut(&link.index) else { return };
         port.name.clone_from(&link.name);
         let role = Port::ethernet(mac, takes_frames)
+            .with_hidden_tags(hides_tags)
             .with_turning(link.kind != VETH)
             .with_labels(takes_labels(&link.name));
         if role == port.role {
