@@ -1,6 +1,7 @@
 //! What the daemon has given up while it runs.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use ipip_tests::ctl::Daemon;
 use ipip_tests::need;
@@ -54,4 +55,19 @@ fn files_of_others_are_out_of_reach() {
     fs::remove_file(daemon.config()).unwrap();
     daemon.run("add ipip1 remote-address=203.0.113.2");
     assert!(fs::read_to_string(daemon.config()).unwrap().contains("203.0.113.2"));
+}
+
+#[test]
+fn a_configuration_of_another_owner_is_saved_and_stays_theirs() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let daemon = Daemon::start(&ctl, &pair.host1);
+    for (owner, group, mode) in [(12345, 0, 0o644), (0, 12345, 0o640), (12345, 12345, 0o604)] {
+        chown(daemon.config(), Some(owner), Some(group)).unwrap();
+        fs::set_permissions(daemon.config(), fs::Permissions::from_mode(mode)).unwrap();
+        daemon.run("add ipip1 remote-address=203.0.113.2");
+        daemon.run("remove ipip1");
+        let kept = fs::metadata(daemon.config()).unwrap();
+        assert_eq!((kept.uid(), kept.gid(), kept.mode() & 0o7777), (owner, group, mode));
+    }
 }

@@ -85,10 +85,15 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     match fs::metadata(&path) {
         Ok(old) => {
             let new = file.metadata()?;
-            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-                fchown(file, Some(old.uid()), Some(old.gid()))?;
+            // Only its owner may set a mode, and the daemon has no CAP_FOWNER: the owner comes last. The group comes
+            // first, lest another one reads what only the old file's group may.
+            if old.gid() != new.gid() {
+                fchown(file, None, Some(old.gid()))?;
             }
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+            if old.uid() != new.uid() {
+                fchown(file, Some(old.uid()), None)?;
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             file.set_permissions(fs::Permissions::from_mode(NEW_FILE_MODE))?;
