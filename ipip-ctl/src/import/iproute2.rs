@@ -8,9 +8,10 @@ pub(super) fn is_command(text: &str) -> bool {
     matches!(words(text).as_slice(), ["ip", ..])
 }
 
-/// The words of a line, without what people put in front of commands.
+/// The words of a line, without what people put in front of commands. Root's prompt is not among it: a `#` begins a
+/// comment, and what somebody has commented out makes no tunnel.
 fn words(text: &str) -> Vec<&str> {
-    let words = text.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "$" | "#"));
+    let words = text.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "$"));
     words.take_while(|word| !word.starts_with('#')).collect()
 }
 
@@ -186,3 +187,6 @@ fn set(words: &[&str], line: usize, draft: &mut Draft) -> Result<(), String> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,12 @@ use crate::export;
 use crate::spec::TunnelSpec;
 use crate::tunnel::tests::laws::tunnels;
 
-fn import(text: &str, format: Format) -> Import {
+pub(super) fn import(text: &str, format: Format) -> Import {
     read(text, Path::new("text"), format).unwrap()
 }
 
 /// The tunnels, each as its properties joined with spaces, and the problems.
-fn told(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
+pub(super) fn told(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
     let import = import(text, Format::Auto);
     let short = |spec: &TunnelSpec| {
         let texts = spec.to_texts().into_iter().map(|(property, value)| format!("{property}={value}"));
