@@ -48,7 +48,7 @@ impl Row {
     /// Sets a property as it would be written on a command line.
     pub(super) fn set(&mut self, property: &str, text: &str) -> Result<(), String> {
         if property == "ipsec-secret" {
-            self.refused = true;
+            self.refuse();
             return Err("ipsec-secret: encryption is not in this version; the tunnel is left out".to_owned());
         }
         if !TunnelSpec::PROPERTIES.contains(&property) {
@@ -65,6 +65,11 @@ impl Row {
         };
         self.values.insert(property.to_owned(), value);
         Ok(())
+    }
+
+    /// Leaves the tunnel out.
+    pub(super) fn refuse(&mut self) {
+        self.refused = true;
     }
 
     /// Takes a property back to its default.

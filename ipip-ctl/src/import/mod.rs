@@ -52,16 +52,15 @@ pub fn read(text: &str, origin: &Path, format: Format) -> Result<Import, Failure
     }
     let mut draft = Draft::default();
     let mut menu = routeros::Menu::default();
-    for (line, text) in lines::join(text) {
-        let is_ip = iproute2::is_command(&text);
-        let read = match format {
-            Format::Ip => iproute2::read(&text, line, &mut draft),
-            Format::Auto if is_ip => iproute2::read(&text, line, &mut draft),
-            Format::Auto | Format::Routeros | Format::Toml | Format::He => {
-                routeros::read(&text, line, &mut menu, &mut draft)
-            }
-        };
-        if let Err(why) = read {
+    let is_ip = |text: &str| match format {
+        Format::Ip => true,
+        Format::Auto => iproute2::is_command(text),
+        Format::Routeros | Format::Toml | Format::He => false,
+    };
+    for (line, text) in lines::join(text, is_ip) {
+        if is_ip(&text) {
+            iproute2::read(&text, line, &mut draft);
+        } else if let Err(why) = routeros::read(&text, line, &mut menu, &mut draft) {
             draft.problem(line, why);
         }
     }
