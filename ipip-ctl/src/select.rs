@@ -6,7 +6,7 @@ use crate::config::suggest::suggest;
 use crate::failure::{Failure, FailureKind};
 
 /// Finds tunnels by name, by number in the list, or by the beginning of a name that no other has. Several may be joined
-/// with commas.
+/// with commas, which no name has.
 ///
 /// # Errors
 ///
@@ -67,15 +67,18 @@ mod tests {
 
     #[test]
     fn names_numbers_and_unique_beginnings_are_understood() {
-        let names = ["berlin", "bern", "rome", "rome2"];
+        let names = ["berlin", "bern", "rome", "rome2", "6in4", "42a"];
         let select =
             |words: &[&str]| select(&names, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(select(&["rome"]).unwrap(), ["rome"]);
         assert_eq!(select(&["3", "0"]).unwrap(), ["rome2", "berlin"]);
         assert_eq!(select(&["berl", "0,1", "bern"]).unwrap(), ["berlin", "bern"]);
+        // Digits alone are a number, even where a name begins so.
+        assert_eq!(select(&["4", "6in4", "42a", "6i"]).unwrap(), ["6in4", "42a"]);
         for (word, kind, why) in [
             ("ber", FailureKind::Usage, "2 names begin so: berlin, bern"),
-            ("4", FailureKind::NotFound, "the last is 3"),
+            ("6", FailureKind::NotFound, "the last is 5"),
+            ("42", FailureKind::NotFound, "no tunnel has this number"),
             ("99999999999999999999", FailureKind::NotFound, "no tunnel has this number"),
             ("paris", FailureKind::NotFound, "no tunnel of this name"),
             ("brelin", FailureKind::NotFound, "did you mean `berlin`?"),

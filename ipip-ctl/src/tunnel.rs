@@ -242,6 +242,8 @@ fn name(written: Option<String>) -> Result<String, Failure> {
         "an interface's name has no `/`, `:` or `%`, and no `-` in front"
     } else if matches!(name.as_str(), "." | ".." | "all" | "default") {
         "the kernel keeps this name for itself"
+    } else if name.contains([',', '=']) {
+        "`,` stands between the names of tunnels, and `=` between a property and its value"
     } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
         "a number is a place in the list of tunnels, not a name"
     } else {

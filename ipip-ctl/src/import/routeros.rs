@@ -259,3 +259,6 @@ fn hex(input: &mut &str) -> Parsed<u8> {
         .try_map(|digits| u8::from_str_radix(digits, 16))
         .parse_next(input)
 }
+
+#[cfg(test)]
+mod tests;

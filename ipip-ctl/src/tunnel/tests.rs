@@ -125,6 +125,10 @@ fn names_that_no_interface_can_have_are_refused() {
         "-x",
         "7",
         "ü",
+        "a,b",
+        ",",
+        "a=b",
+        "mtu=1400",
     ] {
         let failure = refused(TunnelSpec { name: Some(name.into()), ..spec() });
         assert_eq!(failure.kind, FailureKind::Usage, "{name}");

@@ -78,6 +78,22 @@ fn of_addresses() {
 }
 
 #[test]
+fn of_names() {
+    let commas = "`,` stands between the names of tunnels, and `=` between a property and its value";
+    for (name, why) in [
+        ("a,b", commas),
+        ("a=b", commas),
+        ("7", "a number is a place in the list of tunnels, not a name"),
+        ("all", "the kernel keeps this name for itself"),
+        ("-x", "an interface's name has no `/`, `:` or `%`, and no `-` in front"),
+    ] {
+        let failure = refused(written(FOUR, &format!(r#""name":"{name}""#)));
+        assert_eq!(failure.message, format!("name `{name}`: {why}"));
+        assert_eq!(failure.hint.as_deref(), Some("choose another name, as ipip1"));
+    }
+}
+
+#[test]
 fn of_kinds() {
     all_are(
         FailureKind::Usage,
