@@ -47,6 +47,9 @@ impl Row {
 
     /// Sets a property as it would be written on a command line.
     pub(super) fn set(&mut self, property: &str, text: &str) -> Result<(), String> {
+        if property == "ipsec-secret" && text.is_empty() {
+            return Ok(());
+        }
         if property == "ipsec-secret" {
             self.refuse();
             return Err("ipsec-secret: encryption is not in this version; the tunnel is left out".to_owned());
@@ -124,7 +127,8 @@ impl Draft {
     }
 }
 
-/// Checks a tunnel; properties that this version does not have are left out, and told.
+/// Checks a tunnel; properties that this version does not have are left out, and told. So is a comment that cannot be:
+/// the tunnel works without.
 fn settle(mut values: Map<String, Value>) -> Result<(TunnelSpec, Vec<String>), Failure> {
     let mut left_out = Vec::new();
     loop {
@@ -133,7 +137,7 @@ fn settle(mut values: Map<String, Value>) -> Result<(TunnelSpec, Vec<String>), F
         let name = Some(spec.name.clone().unwrap_or_else(|| "ipip1".to_owned()));
         match Tunnel::check(TunnelSpec { name, ..spec.clone() }) {
             Ok(_) => return Ok((spec, left_out)),
-            Err(wrong) if wrong.failure.kind == FailureKind::Unsupported => {
+            Err(wrong) if wrong.failure.kind == FailureKind::Unsupported || wrong.property == "comment" => {
                 if values.remove(wrong.property).is_none() {
                     return Err(wrong.failure);
                 }

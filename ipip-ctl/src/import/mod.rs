@@ -39,6 +39,8 @@ pub enum Format {
 ///
 /// It is TOML, and something in it is wrong.
 pub fn read(text: &str, origin: &Path, format: Format) -> Result<Import, Failure> {
+    // Editors of Windows put a mark in front.
+    let text = text.trim_start_matches('\u{feff}');
     let format = if format == Format::Auto { guess(text) } else { format };
     if format == Format::Toml {
         let config = Config::parse(text, origin)?;

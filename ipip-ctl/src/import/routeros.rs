@@ -10,7 +10,7 @@
 
 use winnow::ascii::{hex_digit1, multispace0, multispace1};
 use winnow::combinator::{
-    alt, cut_err, delimited, eof, fail, opt, preceded, repeat, separated_pair, terminated,
+    alt, cut_err, delimited, eof, fail, opt, peek, preceded, repeat, separated_pair, terminated,
 };
 use winnow::error::{ContextError, StrContext};
 use winnow::prelude::*;
@@ -61,6 +61,7 @@ pub(super) fn read(text: &str, line: usize, menu: &mut Menu, draft: &mut Draft) 
         return Ok(());
     }
     let mut parts = parse(text)?;
+    let mut here = menu.0.clone();
     if let Some(Part::Bare(path)) =
         parts.first().filter(|part| matches!(part, Part::Bare(word) if word.starts_with('/')))
     {
@@ -73,13 +74,15 @@ pub(super) fn read(text: &str, line: usize, menu: &mut Menu, draft: &mut Draft) 
             .drain(..path_end)
             .map(|part| if let Part::Bare(word) = part { word } else { String::new() })
             .collect();
-        menu.0 = Some(enter(&path));
+        here = Some(enter(&path));
+        // A path with a command behind it is for that command alone.
         if parts.is_empty() {
+            menu.0 = here;
             return Ok(());
         }
     }
-    let menu = match &menu.0 {
-        Some(Ok(menu)) => *menu,
+    let menu = match here {
+        Some(Ok(menu)) => menu,
         Some(Err(path)) => return Err(format!("/{path}: no menu of tunnels")),
         None => return Err("not understood: no menu stands above, as /interface ipip".to_owned()),
     };
@@ -127,10 +130,14 @@ fn set(parts: &[Part], menu: Option<&str>, line: usize, draft: &mut Draft) -> Re
         Some((Part::Find(conditions), parts)) => {
             (rows().filter(|(_, row)| meets(row, conditions)).map(|(at, _)| at).collect(), parts)
         }
-        Some((Part::Bare(word), parts)) => {
-            let number = word.parse().ok().and_then(|number| rows().nth(number));
-            let named = rows().find(|(_, row)| row.get("name").as_ref() == Some(word));
-            (named.or(number).map(|(at, _)| at).into_iter().collect(), parts)
+        Some((Part::Bare(words), parts)) => {
+            let one = |word: &str| {
+                let named = rows().find(|(_, row)| row.get("name").as_deref() == Some(word));
+                let number = || word.parse().ok().and_then(|number| rows().nth(number));
+                let found = named.or_else(number).map(|(at, _)| at);
+                found.ok_or_else(|| format!("set {word}: no such tunnel stands above"))
+            };
+            (words.split(',').map(one).collect::<Result<_, _>>()?, parts)
         }
         _ => return Err("set: no tunnel is named".to_owned()),
     };
@@ -144,9 +151,10 @@ fn set(parts: &[Part], menu: Option<&str>, line: usize, draft: &mut Draft) -> Re
 }
 
 fn meets(row: &Row, conditions: &[Part]) -> bool {
+    let value_of = |key: &str| row.get(key).or_else(|| (key == "disabled").then(|| "no".to_owned()));
     conditions
         .iter()
-        .all(|part| matches!(part, Part::Set(key, value) if row.get(key).as_ref() == Some(value)))
+        .all(|part| matches!(part, Part::Set(key, value) if value_of(key).as_ref() == Some(value)))
 }
 
 fn change(row: &mut Row, parts: &[Part]) -> Vec<String> {
@@ -180,29 +188,28 @@ type Parsed<T> = ModalResult<T, ContextError>;
 
 /// What ends a word.
 fn space(input: &mut &str) -> Parsed<()> {
-    alt((multispace1.void(), eof.void(), winnow::combinator::peek(']').void())).parse_next(input)
+    alt((multispace1.void(), eof.void(), peek(']').void())).parse_next(input)
 }
 
 fn part(input: &mut &str) -> Parsed<Part> {
     alt((
         find,
         preceded('!', key).map(Part::Unset),
-        separated_pair(key, '=', value).map(|(key, value)| Part::Set(key, value)),
+        pair,
+        preceded(peek('"'), value).map(Part::Bare),
         take_while(1.., |letter: char| !letter.is_whitespace() && !['"', '[', ']'].contains(&letter))
             .map(|word: &str| Part::Bare(word.to_owned())),
     ))
     .parse_next(input)
 }
 
+fn pair(input: &mut &str) -> Parsed<Part> {
+    separated_pair(key, '=', value).map(|(key, value)| Part::Set(key, value)).parse_next(input)
+}
+
 fn find(input: &mut &str) -> Parsed<Part> {
-    let inner = preceded(
-        ("find", multispace0),
-        repeat(0.., terminated(separated_pair(key, '=', value), space)).map(
-            |pairs: Vec<(String, String)>| {
-                pairs.into_iter().map(|(key, value)| Part::Set(key, value)).collect()
-            },
-        ),
-    );
+    let condition = preceded(opt((alt(("where", "and")), multispace1)), terminated(pair, space));
+    let inner = preceded(("find", alt((multispace1.void(), peek(']').void()))), repeat(0.., condition));
     preceded(
         ('[', multispace0),
         cut_err(terminated(inner, (multispace0, ']')))
@@ -241,6 +248,10 @@ fn quoted(input: &mut &str) -> Parsed<Vec<u8>> {
     }
     let letter = match any.parse_next(input)? {
         letter @ ('"' | '\\' | '$' | '?') => letter,
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'v' => '\u{b}',
         'n' => '\n',
         'r' => '\r',
         't' => '\t',
