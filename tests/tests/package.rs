@@ -53,6 +53,7 @@ fn package_installs_runs_upgrades_and_leaves_nothing() {
     assert_eq!(debian.run(CARRIER), carrier, "carrier has changed");
     assert_eq!(debian.run("cat /etc/ipip/ipip.toml"), config);
     assert!(debian.run("ipip-ctl print").contains("t1"));
+    a_daemon_by_hand_is_relieved(&debian, tunnel);
 
     debian.run("apt-get purge --yes ipip");
     assert!(debian.try_run("ip link show t1").code != Some(0), "the interface has stayed");
@@ -161,6 +162,28 @@ fn a_tunnel_runs(debian: &Debian) -> String {
     }
     debian.run("systemctl reload ipip");
     debian.run("cat /sys/class/net/t1/ifindex")
+}
+
+/// Started by hand, it has a process that keeps its descriptors; the service takes them over.
+fn a_daemon_by_hand_is_relieved(debian: &Debian, tunnel: &str) {
+    let kept_by = |who: &str| debian.run("ipip-ctl status").contains(who);
+    let serves = || debian.try_run("ipip-ctl status").code == Some(0);
+    debian.run("systemctl stop ipip");
+    debian.run("setsid ipip-ctl daemon </dev/null >/tmp/by-hand 2>&1 &");
+    wait::until_true("the daemon serves", LIMIT, serves);
+    assert!(kept_by("process"), "{}", debian.run("ipip-ctl status"));
+    wait::until_true("the tunnel runs", LIMIT, || {
+        debian.run("ipip-ctl --json print").contains("\"running\":true")
+    });
+    let carrier = debian.run(CARRIER);
+    debian.run("ipip-ctl stop");
+    debian.run("systemctl start ipip");
+    wait::until_true("the service serves", LIMIT, serves);
+    assert!(kept_by("systemd"), "{}", debian.run("ipip-ctl status"));
+    assert!(debian.run("ipip-ctl --json print").contains("\"running\":true"));
+    assert_eq!(debian.run("cat /sys/class/net/t1/ifindex"), tunnel, "the interface is another");
+    assert_eq!(debian.run(CARRIER), carrier, "carrier has changed");
+    debian.run("rm /tmp/by-hand");
 }
 
 fn daemon_comes_back(debian: &Debian, tunnel: &str) {
