@@ -134,17 +134,26 @@ pub(super) fn count_refused(tunnel: &TunnelEntry, tier: Tier, reason: Reason) {
     }
 }
 
-/// The lower half of the kernel's `jiffies64`.
+/// The kernel's clock.
+#[inline(always)]
+fn jiffies() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_jiffies64() }
+}
+
+/// The lower half of the kernel's clock.
 #[inline(always)]
 pub(crate) fn now() -> u32 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_jiffies64() as u32 }
+    jiffies() as u32
 }
 
 /// The present epoch.
 #[inline(always)]
 pub(crate) fn epoch() -> u32 {
-    ipip_common::abi::epoch(maps::GENERATION.load(), now())
+    // The box keeps the generation in memory across the call, and not in a register: for code that is laid out like that, the
+    // verifier walks through a tenth less of xdp_whole and xdp_cpu_whole.
+    let (generation, jiffies) = (maps::GENERATION.load(), jiffies());
+    ipip_common::abi::epoch(core::hint::black_box(generation), jiffies)
 }
 
 /// The CPU that the flow leads to, among those that share; `None` if it is this one.

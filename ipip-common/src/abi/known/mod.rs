@@ -46,12 +46,12 @@ pub const fn flow_bits(memory: u64, cpus: u32) -> u32 {
 /// its slowest (100) 0.64 s. What a dead daemon cannot tell is found out by then.
 const EPOCH_SHIFT: u32 = 6;
 
-/// The number that a memory holds for: what the daemon raises on each change, and the time. Both only grow, so that the
-/// sum stays the same only where both do.
+/// The number that a memory holds for: what the daemon raises on each change, and the time, all 64 bits of it. Both only
+/// grow, so that the sum stays the same only where both do. It comes again after 2^38 jiffies, 8 years at the least.
 #[must_use]
 #[inline(always)]
-pub const fn epoch(generation: u32, jiffies: u32) -> u32 {
-    generation.wrapping_add(jiffies >> EPOCH_SHIFT)
+pub const fn epoch(generation: u32, jiffies: u64) -> u32 {
+    generation.wrapping_add((jiffies >> EPOCH_SHIFT) as u32)
 }
 
 /// Where a packet came in, and what else beside its flow the answers depend on.

@@ -83,6 +83,16 @@ fn an_epoch_ends_with_a_change_and_with_time() {
 }
 
 #[test]
+fn an_epoch_does_not_come_again_when_32_bits_of_jiffies_are_full() {
+    // Where the kernel's clock stands after five minutes: it starts at -300 s, cut to 32 bits.
+    let (last, next) = (epoch(7, 0xffff_ffff), epoch(7, 1 << 32));
+    assert_eq!(next, last + 1);
+    for jiffies in [0, 1 << EPOCH_SHIFT, 0xffff_ffff] {
+        assert_ne!(epoch(7, jiffies), epoch(7, jiffies + (1 << 32)), "{jiffies}");
+    }
+}
+
+#[test]
 fn flows_are_spread_over_the_table() {
     // A thousand flows of neighbouring addresses and ports. By chance alone some 888 places of 4096 would be taken.
     for family in [Family::V4, Family::V6] {
