@@ -14,11 +14,11 @@ const PAD_1: u32 = 0;
 const PAD_N: u32 = 1;
 const ENCAPSULATION_LIMIT: u32 = 4;
 /// Extension headers that are looked through. A packet with more of them is carried without a limit.
-const MOST_HEADERS: u32 = 3;
+pub const MOST_HEADERS: u32 = 3;
 /// Options of a header that are looked through.
-const MOST_OPTIONS: u32 = 6;
-/// Bytes of extension headers that are looked through.
-const FARTHEST: u32 = 0x7f;
+pub const MOST_OPTIONS: u32 = 6;
+/// The last byte that a header may begin at, counted from the first one's start, and an option from its header's.
+pub const FARTHEST: u32 = 0x7f;
 
 /// An encapsulation limit. That there is none is a value too (see [`super::mss::Clamp`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,9 @@ fn find_option(frame: &impl Frame, header: u32, length: u32, unknown: u32) -> Li
     let mut at: u32 = 2;
     let mut options: u32 = 0;
     while options < MOST_OPTIONS {
+        if at > FARTHEST {
+            return Limit::NONE;
+        }
         at = cursor::forget(at, unknown) & FARTHEST;
         let here = header.wrapping_add(at);
         if at.wrapping_add(1) > length {

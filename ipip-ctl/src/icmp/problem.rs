@@ -5,6 +5,7 @@
 
 use std::net::Ipv6Addr;
 
+use ipip_common::packet::extension::{FARTHEST, MOST_HEADERS, MOST_OPTIONS};
 use ipip_common::packet::ipv6::next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
 
 /// Bytes of an IPv6 header.
@@ -17,8 +18,10 @@ const PARAMETER_PROBLEM: u8 = 4;
 const REDIRECT: u8 = 137;
 /// `ICMPv6` types below this one are errors.
 const INFORMATION: u8 = 128;
-/// Extension headers that are looked through.
-const HEADERS_MAX: usize = 16;
+/// Extension headers that are looked through for the upper protocol; the limit is one of the first [`MOST_HEADERS`].
+const HEADERS_MAX: u32 = 16;
+/// As [`FARTHEST`].
+const AT_MAX: usize = FARTHEST as usize;
 
 const ICMPV6: u8 = 58;
 const PAD_1: u8 = 0;
@@ -70,7 +73,7 @@ impl Chain {
     fn read(packet: &[u8]) -> Option<Self> {
         let mut chain = Self { limit: None, upper: *packet.get(6)?, start: None };
         let mut at = HEADER;
-        for _ in 0..HEADERS_MAX {
+        for number in 0..HEADERS_MAX {
             let kind = chain.upper;
             if !matches!(kind, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
                 chain.start = Some(at);
@@ -78,7 +81,9 @@ impl Chain {
             }
             let units = usize::from(*packet.get(at + 1)?);
             let length = if kind == FRAGMENT { 8 } else { (units + 1) * 8 };
-            if kind == DESTINATION && chain.limit.is_none() {
+            // As far as the programs look: no packet is refused for what is behind.
+            let is_searched = number < MOST_HEADERS && at - HEADER <= AT_MAX;
+            if kind == DESTINATION && chain.limit.is_none() && is_searched {
                 chain.limit = find_limit(packet.get(at..at + length)?).map(|offset| at + offset);
             }
             chain.upper = *packet.get(at)?;
@@ -101,7 +106,10 @@ impl Chain {
 /// The place of the limit in a destination options header.
 fn find_limit(header: &[u8]) -> Option<usize> {
     let mut at = 2;
-    loop {
+    for _ in 0..MOST_OPTIONS {
+        if at > AT_MAX {
+            return None;
+        }
         let kind = *header.get(at)?;
         if kind == PAD_1 {
             at += 1;
@@ -113,6 +121,7 @@ fn find_limit(header: &[u8]) -> Option<usize> {
         }
         at += 2 + usize::from(length);
     }
+    None
 }
 
 fn address(packet: &[u8], at: usize) -> Option<Ipv6Addr> {

@@ -105,6 +105,10 @@ fn search() -> Vec<Case> {
             "at the end of its header",
             &[Extension::destination(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 7])],
         ),
+        found(
+            "at the end of what is looked through",
+            &[Extension::destination(&[&[1, 121], [0; 121].as_slice(), &[4, 1, 7]].concat())],
+        ),
     ]
 }
 
@@ -136,7 +140,20 @@ fn not_found() -> Vec<Case> {
             inner(&[Extension::destination(&[0x1e, 9, 4, 1, 0])]),
         ),
         none("in a header that is cut short", behind(60, &[17, 0, 4])),
+        none("in another option's data, 128 bytes in front of its end", inner(&[inside_of_another()])),
+        none(
+            "behind 128 bytes of options",
+            inner(&[Extension::destination(&[&[1, 124], [0; 124].as_slice(), &[4, 1, 0]].concat())]),
+        ),
     ]
+}
+
+/// A header of 256 bytes whose first option, of 200 bytes, holds what looks like a limit of 0. It begins at byte 76; the next
+/// option begins at byte 204, 128 farther.
+fn inside_of_another() -> Extension {
+    let mut data = [0; 200];
+    data[72..75].copy_from_slice(&[4, 1, 0]);
+    Extension::destination(&[&[0x1e, 200], data.as_slice(), &[1, 50], &[0; 50]].concat())
 }
 
 /// What may stand in front of the inner packet when it arrives.

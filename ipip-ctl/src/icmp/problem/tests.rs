@@ -1,3 +1,7 @@
+use ipip_common::packet::extension::find_limit as find_limit_of_programs;
+use ipip_common::testing::{ETHERNET, VecFrame};
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+
 use super::*;
 
 /// `2001:db8::a` to `2001:db8::b`, hop limit 64, a payload length of `length` and this first next header.
@@ -85,6 +89,50 @@ fn errors_have_no_answer_but_echoes_do() {
     // The option in front of a later fragment of an ICMPv6 message, whose type is in the first.
     assert_eq!(nesting_limit(&limited(44, 0, &[58, 0, 0, 8, 0, 0, 0, 7, 128, 0, 0, 0])), None);
     assert!(nesting_limit(&limited(44, 0, &[17, 0, 0, 8, 0, 0, 0, 7])).is_some());
+}
+
+/// An extension header: its kind, and what follows its first byte.
+fn extension() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    // Short ones around a limit of 0, long ones whose data holds others.
+    let option = prop_oneof![
+        Just(vec![0]),
+        Just(vec![4, 1, 0]),
+        Just(vec![4, 2, 0, 0]),
+        (0_u8..8).prop_map(|length| [vec![1, length], vec![0; usize::from(length)]].concat()),
+        (0_u8..=255).prop_map(|length| {
+            let data = [4, 1, 0, 0].into_iter().cycle().take(usize::from(length));
+            [0x1e, length].into_iter().chain(data).collect()
+        }),
+    ];
+    let options = prop::collection::vec(option, 0..8).prop_map(|options| {
+        let mut bytes = options.concat();
+        bytes.resize((bytes.len() + 2).next_multiple_of(8) - 2, 0);
+        [vec![u8::try_from((bytes.len() + 2) / 8 - 1).unwrap_or(255)], bytes].concat()
+    });
+    let fragment = prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
+    prop_oneof![
+        4 => (Just(60), options.clone()),
+        1 => (prop_oneof![Just(0), Just(43)], options),
+        1 => fragment.prop_map(|offset| (44, vec![0, 0, offset, 0, 0, 0, 7])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_limit_is_reached_for_the_programs_and_for_the_daemon(
+        extensions in prop::collection::vec(extension(), 0..6),
+    ) {
+        let kinds = extensions.iter().map(|(kind, _)| *kind).chain([17]);
+        let kinds: Vec<u8> = kinds.collect();
+        let mut payload = Vec::new();
+        for ((_, rest), next) in extensions.iter().zip(&kinds[1..]) {
+            payload.extend([&[*next], rest.as_slice()].concat());
+        }
+        let about = packet(kinds[0], &[payload, vec![0; 8]].concat());
+        let mut frame = VecFrame::new(&[vec![0; ETHERNET], about.clone()].concat());
+        let limit = find_limit_of_programs(&mut frame, kinds[0], 40);
+        prop_assert_eq!(nesting_limit(&about).is_some(), limit.is_reached(), "{:x?}", about);
+    }
 }
 
 #[test]
