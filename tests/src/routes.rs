@@ -23,6 +23,12 @@ pub mod to {
     pub const NOWHERE: [u8; 4] = [203, 0, 113, 9];
     /// Back into the tunnel.
     pub const TUNNEL: [u8; 4] = [10, 2, 0, 99];
+    /// A group, by a route into the tunnel.
+    pub const GROUP: [u8; 4] = [239, 1, 2, 3];
+    /// A group, by a route to the client, as all addresses above those of one host.
+    pub const OTHER_GROUP: [u8; 4] = [238, 1, 2, 3];
+    /// The last address of one host, by a route to the client.
+    pub const LAST: [u8; 4] = [223, 255, 255, 255];
 
     const fn address(network: u16, host: u16) -> Ipv6Addr {
         Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, 0, host)
@@ -98,6 +104,9 @@ pub fn install(host: &Netns) {
         "198.51.100.0/24 via 192.0.2.254",
         "10.2.0.0/16 dev ipip0",
         "10.3.0.0/16 via 10.1.0.2",
+        "223.0.0.0/8 via 10.1.0.2",
+        "224.0.0.0/3 via 10.1.0.2",
+        "239.0.0.0/8 dev ipip0",
         "unreachable 10.5.0.0/24",
         "10.6.0.0/24 via 192.0.2.254 mtu lock 1000",
         "2001:db8:b::/48 via 2001:db8:a::fe",
@@ -124,9 +133,9 @@ pub fn lookup(source: IpAddr, destination: IpAddr, length: u32) -> Answer {
 fn lookup4(destination: [u8; 4]) -> (Answer, u32) {
     let answer = match destination {
         [10, 6, 0, _] => return (Answer::Wan, 1000),
-        [10, 2, ..] => return (Answer::Tunnel, 1480),
+        [10, 2, ..] | [239, ..] => return (Answer::Tunnel, 1480),
         [10, 1 | 4, 0, 1 | 255] | [192, 0, 2, 1 | 255] => Answer::Local,
-        [10, 1, 0, 2] | [10, 3, ..] => Answer::Lan,
+        [10, 1, 0, 2] | [10, 3, ..] | [223..=255, ..] => Answer::Lan,
         [192, 0, 2, 254] | [198, 51, 100, _] => Answer::Wan,
         [10, 4, 0, 2] => Answer::Slow,
         [10, 1 | 4, 0, _] | [192, 0, 2, _] => Answer::Nobody,

@@ -60,7 +60,7 @@ reasons! {
     PartialChecksum = 8, "partial-checksum", Pass, "The transport checksum is left to an offload that XDP does not have.";
     SlowPort = 9, "slow-port", Pass, "The way out is an interface that takes no redirected XDP frames.";
     Local = 10, "local", Pass, "The inner packet is for this host itself; tier 2 delivers it.";
-    Martian = 11, "martian", Pass, "The inner source address cannot be forwarded; the host's stack decides.";
+    Martian = 11, "martian", Pass, "No router forwards to or from one of the inner addresses; the host's stack decides.";
     NoRoom = 12, "no-room", Pass, "The kernel gave no room for, or kept, the outer header.";
     OuterChecksum = 13, "outer-checksum", Pass, "The outer IPv4 header checksum is wrong; the host's stack drops it.";
     Loop = 14, "loop", Drop, "The packet or its outer header would go around through the tunnel (RFC 2003 3.2).";

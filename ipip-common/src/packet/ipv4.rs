@@ -150,13 +150,12 @@ impl Ipv4 {
         self.words[0] >> 24 == 0x45 && !self.is_fragment() && self.checksum_is_right()
     }
 
-    /// Whether no router may forward a packet from this source: "this network" and loopback (RFC 1122
-    /// 3.2.1.3), multicast and above (RFC 1812 5.3.7).
+    /// Whether a router leaves it alone: "this network", loopback (RFC 1122 3.2.1.3), multicast or above at either end
+    /// (RFC 1812 5.3.7). The kernel's FIB alone would find a way for such destinations.
     #[must_use]
     #[inline(always)]
-    pub const fn has_martian_source(&self) -> bool {
-        let first = self.source() >> 24;
-        first == 0 || first == 127 || first >= 224
+    pub const fn is_never_forwarded(&self) -> bool {
+        is_special(self.source()) || is_special(self.destination())
     }
 
     /// The header after forwarding: TTL one less (RFC 1812 5.3.1). The caller has seen that it is above 1.
@@ -188,6 +187,12 @@ impl Ipv4 {
         let [length, fragment, ttl, _, _] = self.words;
         frame.put_words(at, [length, fragment, ttl])
     }
+}
+
+#[inline(always)]
+const fn is_special(address: u32) -> bool {
+    let first = address >> 24;
+    first == 0 || first == 127 || first >= 224
 }
 
 impl Inner for Ipv4 {
@@ -265,7 +270,7 @@ impl Inner for Ipv4 {
             Some(Reason::Fragment)
         } else if self.ttl() == 1 {
             Some(Reason::TtlExpired)
-        } else if self.has_martian_source() {
+        } else if self.is_never_forwarded() {
             Some(Reason::Martian)
         } else if !self.checksum_is_right() {
             Some(Reason::Malformed)

@@ -15,6 +15,7 @@ mod labels;
 mod limit;
 mod loops;
 mod malformed;
+mod martian;
 mod mss;
 mod mss_table;
 mod refuse;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         answers::cases(),
         labels::cases(),
         malformed::cases(),
+        martian::cases(),
         mss_table::cases(),
         route6::cases(),
         mss::cases(),

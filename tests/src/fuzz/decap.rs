@@ -9,8 +9,8 @@ use ipip_common::testing::ETHERNET;
 
 use super::Seen;
 use super::packet::{
-    LOCAL_V6, REMOTE_V6, addresses, essence, kind_of, kind_of_protocol, outer, says_its_length, sum,
-    summed_header, tos, ttl,
+    LOCAL_V6, REMOTE_V6, addresses, essence, is_between_hosts, kind_of, kind_of_protocol, outer,
+    says_its_length, sum, summed_header, tos, ttl,
 };
 use super::world::World;
 use crate::bytes::{LOCAL, REMOTE};
@@ -68,6 +68,9 @@ fn check_inner(world: &World, kind: Carried, after: &[u8]) {
     check_tos(world, kind, before, after);
     if kind == Carried::Ipv6 {
         check_source(after);
+    }
+    if world.env.tier == Tier::Xdp {
+        assert!(kind != Carried::Ipv4 || is_between_hosts(after), "what no router forwards came out");
     }
 }
 

@@ -8,8 +8,8 @@ use ipip_common::verdict::Verdict;
 
 use super::Seen;
 use super::packet::{
-    LOCAL_V6, REMOTE_V6, addresses, essence, kind_of, kind_of_protocol, outer, says_its_length, sum,
-    summed_header, tos, ttl, with_one_zero,
+    LOCAL_V6, REMOTE_V6, addresses, essence, is_between_hosts, kind_of, kind_of_protocol, outer,
+    says_its_length, sum, summed_header, tos, ttl, with_one_zero,
 };
 use super::world::{OWN, World, env};
 use crate::bytes::{LOCAL, REMOTE};
@@ -111,7 +111,10 @@ fn check_ends(world: &World, kind: Carried) {
         Ends::V4 { .. } => assert_ne!(source, REMOTE),
         Ends::V6 { .. } => assert_ne!(source, REMOTE_V6),
     }
-    assert!(world.env.tier != Tier::Xdp || source != OWN, "our own source came for forwarding");
+    if world.env.tier == Tier::Xdp {
+        assert!(source != OWN, "our own source came for forwarding");
+        assert!(kind != Carried::Ipv4 || is_between_hosts(world.packet()), "no router forwards it");
+    }
 }
 
 /// The inner packet is the one that came, whole, after the forwarding step where there is one (RFC 2003 3.1).

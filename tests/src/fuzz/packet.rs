@@ -106,6 +106,11 @@ pub(crate) fn addresses(kind: Carried, packet: &[u8]) -> Option<(&[u8], &[u8])> 
     }
 }
 
+/// Whether an IPv4 packet is between addresses that a router forwards to and from (RFC 1812 5.3.7).
+pub(crate) fn is_between_hosts(packet: &[u8]) -> bool {
+    [packet[12], packet[16]].into_iter().all(|first| matches!(first, 1..=126 | 128..=223))
+}
+
 /// Where the TCP header of the packet starts, which has one, and the bytes in front of it that no MSS counts: all but
 /// IPv4 options (RFC 6691 2).
 pub(crate) fn tcp_at(kind: Carried, packet: &[u8]) -> (usize, usize) {

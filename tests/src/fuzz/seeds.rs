@@ -58,6 +58,10 @@ fn udp_from(source: [u8; 4]) -> Vec<u8> {
     udp(b"seed").with(|packet| packet.source = source).bytes()
 }
 
+fn udp_to(destination: [u8; 4]) -> Vec<u8> {
+    udp(b"seed").with(|packet| packet.destination = destination).bytes()
+}
+
 fn with_checksum_of_ones(mut packet: Vec<u8>) -> Vec<u8> {
     packet[10..12].fill(0xff);
     packet
@@ -110,6 +114,7 @@ fn encap() -> Vec<Seed> {
     let fragment = udp.clone().with(|packet| packet.more_fragments = true).bytes();
     let options = udp.with(|packet| packet.options = vec![1; 4]).bytes();
     let (own, looped) = (udp_from(OWN), udp_from(REMOTE));
+    let many = udp_to([255; 4]);
     let reached_v6 = ipv6(60, CLIENT_V6, SERVER_V6, &[59, 0, 4, 1, 0, 1, 1, 0]);
     let limited_v6 = ipv6(60, CLIENT_V6, SERVER_V6, &limited(59, &[]));
     let (tc, six) = (knob::TC, knob::OVER_IPV6);
@@ -141,6 +146,7 @@ fn encap() -> Vec<Seed> {
         seed("6in6-limit-reached", six | tc, 0, V6, &reached_v6),
         seed("4in4-own-source", 0, 0, V4, &own),
         seed("4in4-from-the-remote", tc, 0, V4, &looped),
+        seed("4in4-to-everybody", 0, 0, V4, &many),
         seed("mpls-multicast", tc, 0, 0x8848, &labelled(LABELS[0], false, &v4)),
         seed("mpls-in-4-ipv4", 0, switch::DONT_FRAGMENT, MPLS, &labelled(LABELS[0], false, &v4)),
         seed("mpls-in-6-deep-ipv6", six, 0, MPLS, &labelled(LABELS[0], true, &udp_v6())),
@@ -178,6 +184,7 @@ fn decap() -> Vec<Seed> {
         seed("4in4-wrong-outer-checksum", 0, 0, V4, &wrong_sum),
         seed("4in4-bytes-behind", tc, 0, V4, &over_v4(4, &[&v4[..], &[0; 5]].concat()).bytes()),
         seed("4in4-allowed-source", 0, switch::ALLOWED, V4, &over_v4(4, &v4).bytes()),
+        seed("4in4-to-a-group", 0, 0, V4, &over_v4(4, &udp_to([224, 0, 0, 5])).bytes()),
         seed("4in4-reflected-probe", tc, 0, V4, &over_v4(4, &probe).bytes()),
         seed("4in6-udp", six, 0, V6, &over_v6(4, &v4)),
         seed("6in4-udp", 0, 0, V4, &over_v4(41, &v6).bytes()),
