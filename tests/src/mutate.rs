@@ -124,7 +124,7 @@ fn change_tunnel(tunnel: &mut Tunnel, chance: &mut Chance) {
         tunnel.mtu = chance.one_of(&[0, 21, 68, 1279, 1280, 1444, 1500, 65_535]);
     }
     if chance.once_in(4) {
-        tunnel.own = vec![chance.one_of(&[[10, 1, 0, 2], [192, 0, 2, 1]]).into()];
+        tunnel.own = vec![chance.one_of(&[[10, 1, 0, 2], [10, 2, 0, 2], [192, 0, 2, 1]]).into()];
     }
     let prefixes =
         [("10.2.0.0", 16), ("10.2.0.2", 32), ("2001:db8:2::", 48), ("2001:db8:2::2", 128), ("::", 1)];

@@ -72,7 +72,7 @@ reasons! {
     NoSlowPath = 20, "no-slow-path", Drop, "Only the daemon could carry it, and it has no way to.";
     InnerVersion = 21, "inner-version", Drop, "The inner header's version is not the one that the protocol number says.";
     NotForwarding = 22, "not-forwarding", Pass, "The host does not forward where the packet came from; tier 2 serves it.";
-    OwnSource = 23, "own-source", Drop, "A packet that came in to be forwarded has an address of this host as its source (RFC 2003 3.2).";
+    OwnSource = 23, "own-source", Drop, "A packet that came in to be forwarded has an address of this host as its source (RFC 2003 3.2, RFC 1812 5.3.8).";
     NotAllowed = 24, "not-allowed", Drop, "The inner address is outside of the tunnel's allowed-inner prefixes.";
     BadSource = 25, "bad-source", Drop, "The inner IPv6 source is multicast, loopback, IPv4-compatible or IPv4-mapped (RFC 4213 3.6).";
     NestingLimit = 26, "nesting-limit", Pass, "The inner packet's encapsulation limit is 0; the daemon answers with Parameter Problem (RFC 2473 4.1.1).";

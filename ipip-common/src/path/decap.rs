@@ -219,7 +219,12 @@ fn decide<I: Inner>(
     let hop = if is_reflected {
         env.route_outer(tunnel, &reflected(tunnel, flow, inner_len), inner_len)?
     } else {
-        inner.way_on(env, tunnel, flow, inner_len)?
+        let hop = inner.way_on(env, tunnel, flow, inner_len)?;
+        // What the stack gets it judges itself (docs/adr/0012), and answers to this host's own probes have such a source.
+        if is_ip && env.forwards() && env.is_own(flow.family, flow.source) {
+            return Err(Reason::OwnSource);
+        }
+        hop
     };
     if let Some(labels) = inner.labels() {
         env.remember(flow, &labels, &Course::Decap(tunnel, &hop));

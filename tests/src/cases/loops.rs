@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{decapsulated, plain, refused, rejected};
+use super::{decapsulated, out, plain, refused, rejected};
 use crate::bytes::{Any, CLIENT, CLIENT6, LOCAL, LOCAL6, REMOTE, REMOTE6, SERVER, SERVER6};
 use crate::case::{Case, Expected};
 use crate::kind::Kind;
+use crate::routes::to;
 use crate::tunnel::Tunnel;
 use ipip_common::abi::{Carried, Reason};
 
@@ -42,7 +43,36 @@ fn own_source(kind: Kind) -> Vec<Case> {
         let masqueraded = plain(kind, "L1 a forwarded packet that the host masqueraded is carried", &inner);
         cases.push(transit(masqueraded.tunnel(mine).xdp(Expected::Drop(Reason::OwnSource))));
     }
+    cases.extend(own_source_comes_out(kind));
     cases
+}
+
+/// The stack never forwards such an IPv4 packet (a martian source); tier 1 forwards in front of it.
+fn own_source_comes_out(kind: Kind) -> Vec<Case> {
+    let mine = |tunnel: &mut Tunnel| {
+        tunnel.own = vec![SERVER.into(), SERVER6.into(), to::SELF.into(), to::SELF6.into()];
+    };
+    let case = |name: &str, inner: &Any| out(kind, name, &kind.arriving(inner), inner).tunnel(mine);
+    let inner = kind.reply(b"mine");
+    if kind.inner == Carried::Mpls {
+        return vec![case("L1 a source under a label is not looked at when it comes out", &inner)];
+    }
+    let refused = case("L1 our own source does not come out to be forwarded", &inner);
+    let to_host = between(kind.reply(b"mine"), (SERVER, to::SELF), (SERVER6, to::SELF6));
+    let to_slow = between(kind.reply(b"mine"), (SERVER, to::SLOW), (SERVER6, to::SLOW6));
+    let stack = |name: &str, inner: &Any, reason| {
+        case(name, inner).xdp(Expected::Pass(reason)).with(|case| case.looks_broken = true)
+    };
+    vec![
+        refused.xdp(Expected::Drop(Reason::OwnSource)),
+        // So come answers to this host's probes of itself (RFC 5969 8).
+        stack("L1 our own source comes out for this host itself", &to_host, Reason::Local),
+        stack(
+            "L1 our own source is the stack's to judge where the stack forwards",
+            &to_slow,
+            Reason::SlowPort,
+        ),
+    ]
 }
 
 fn ends(kind: Kind) -> Vec<Case> {
@@ -105,6 +135,8 @@ fn reflected(kind: Kind) -> Vec<Case> {
             .xdp(Expected::Pass(Reason::FastPathOff))
             .tunnel(|tunnel| tunnel.flags.allow_fast_path = false),
         back("a reflected probe from an allowed address goes back", 64).tunnel(allow(mine)),
+        back("L1 a reflected probe goes back from an address of this host", 64)
+            .tunnel(|tunnel| tunnel.own = vec![LOCAL.into(), LOCAL6.into()]),
         back("a reflected probe goes back whatever prefixes are allowed", 64).tunnel(allow(theirs)),
         rejected(
             kind,

@@ -12,7 +12,7 @@ use super::packet::{
     LOCAL_V6, REMOTE_V6, addresses, essence, is_between_hosts, kind_of, kind_of_protocol, outer,
     says_its_length, sum, summed_header, tos, ttl,
 };
-use super::world::World;
+use super::world::{OWN, World};
 use crate::bytes::{LOCAL, REMOTE};
 
 /// RFC 6040 figure 4: rows are the inner field, columns the outer one, both Not-ECT, ECT(1), ECT(0), CE as they are
@@ -66,11 +66,13 @@ fn check_inner(world: &World, kind: Carried, after: &[u8]) {
         assert_eq!(essence(kind, after), essence(kind, before));
     }
     check_tos(world, kind, before, after);
+    let Some((source, _)) = addresses(kind, after) else { return };
     if kind == Carried::Ipv6 {
         check_source(after);
     }
     if world.env.tier == Tier::Xdp {
         assert!(kind != Carried::Ipv4 || is_between_hosts(after), "what no router forwards came out");
+        assert!(source != OWN || is_reflected, "our own source came out");
     }
 }
 

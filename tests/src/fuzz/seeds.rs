@@ -184,6 +184,7 @@ fn decap() -> Vec<Seed> {
         seed("4in4-wrong-outer-checksum", 0, 0, V4, &wrong_sum),
         seed("4in4-bytes-behind", tc, 0, V4, &over_v4(4, &[&v4[..], &[0; 5]].concat()).bytes()),
         seed("4in4-allowed-source", 0, switch::ALLOWED, V4, &over_v4(4, &v4).bytes()),
+        seed("4in4-own-source", 0, 0, V4, &over_v4(4, &udp_from(OWN)).bytes()),
         seed("4in4-to-a-group", 0, 0, V4, &over_v4(4, &udp_to([224, 0, 0, 5])).bytes()),
         seed("4in4-reflected-probe", tc, 0, V4, &over_v4(4, &probe).bytes()),
         seed("4in6-udp", six, 0, V6, &over_v6(4, &v4)),
