@@ -51,6 +51,13 @@ impl TcFrame {
         Memory { start: start + self.link_header as usize, end }
     }
 
+    /// Whether segmentation is still to come.
+    #[inline(always)]
+    pub(super) fn is_segmented(&self) -> bool {
+        // SAFETY: the context is valid.
+        unsafe { (*self.skb).gso_size != 0 }
+    }
+
     #[inline(always)]
     fn mark(&self) -> u16 {
         // SAFETY: the context is valid.
@@ -158,7 +165,7 @@ impl Frame for TcFrame {
             Family::V4 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
             Family::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
         };
-        let is_segmented = self.segments() > 1;
+        let is_segmented = self.is_segmented();
         if self.adjust_room(bytes as i32, encapsulated).is_err() {
             // A packet that is another tunnel's, or has been, cannot be marked as encapsulated twice. Without segmentation
             // to come nothing depends on the mark, but for the protocol that goes with it. With it, the mark must be the
@@ -178,7 +185,7 @@ impl Frame for TcFrame {
 
     #[inline(always)]
     fn pull_front(&mut self, bytes: u32, family: Family, inner: Carried) -> Result<(), Reason> {
-        if self.segments() > 1 {
+        if self.is_segmented() {
             self.put_mark(mark(family));
         }
         match (family, inner) {

@@ -35,7 +35,7 @@ impl TcFrame {
     /// Ethernet header, if there is one, moves along.
     #[inline(always)]
     pub(super) fn push_front_of_labels(&mut self, bytes: u32) -> Result<(), Reason> {
-        if self.segments() > 1 {
+        if self.is_segmented() {
             return Err(Reason::NoRoom);
         }
         let room = bytes.wrapping_add(ETHERNET).wrapping_sub(self.link_header);
