@@ -88,7 +88,7 @@ fn k1_a_hook_hears_of_a_far_end_that_dies_and_returns() {
     let hook = "echo \"$1|$2|$3|$IPIP_TUNNEL|$IPIP_RUNNING|$IPIP_REASON\" >> told
         if [ $2 = down ]; then ip route add 192.0.2.0/24 via 10.9.0.2; else ip route del 192.0.2.0/24; fi 2>> errors
         echo $? >> codes";
-    let [near, far] = start(&ctl, [&pair.host1, &pair.host2], hook);
+    let [mut near, far] = start(&ctl, [&pair.host1, &pair.host2], hook);
     let folder = folder(&near);
     // The first one is that of the start.
     assert_eq!(lines(&folder.join("told"), 1), ["ipip1|up||ipip1|yes|"]);
@@ -106,6 +106,15 @@ fn k1_a_hook_hears_of_a_far_end_that_dies_and_returns() {
     assert_eq!(lines(&folder.join("told"), 3)[2], "ipip1|up||ipip1|yes|");
     assert_eq!(lines(&folder.join("codes"), 3)[2], "0");
     assert_eq!(pair.host1.run("ip route show 192.0.2.0/24"), "");
+
+    // The next daemon tells what is other than it was, and nothing else.
+    near.kill();
+    near.restart();
+    runs(&near, true);
+    near.kill();
+    far.run("disable ipip1");
+    near.restart();
+    assert_eq!(lines(&folder.join("told"), 4)[3], format!("ipip1|down|{reason}|ipip1|no|{reason}"));
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct Watched {
     pub entry: Option<TunnelConfig>,
     /// What keeps it from running, whatever the far end does; empty where nothing does.
     pub obstacle: String,
+    /// The carrier that its interface had when it was taken over: what everybody was told last.
+    pub carrier: Option<bool>,
 }
 
 impl PartialEq for Watched {
@@ -86,6 +88,8 @@ pub(super) struct Watch {
     /// Why the last probe could not be sent.
     trouble: Option<String>,
     carrier: Option<bool>,
+    /// What everybody was told of it.
+    told: Option<bool>,
     /// Why it does not run; empty where it does.
     pub(super) reason: String,
     ups: u64,
@@ -113,6 +117,7 @@ impl Watch {
         let (mut probing, answers) = maps.read(id);
         probing.sent = last_number(&probing, &answers);
         let rule = rule(&watched);
+        let told = watched.carrier;
         let flag = Flag::known(rule, probing.state & GONE == 0, probing.state & HAS_ANSWERED != 0);
         let mut watch = Self {
             id,
@@ -129,6 +134,7 @@ impl Watch {
             due: now,
             trouble: None,
             carrier: None,
+            told,
             reason: String::new(),
             ups: 0,
             downs: 0,
@@ -326,7 +332,8 @@ impl Watch {
         }
         self.watched.tun.set_carrier(carrier)?;
         self.carrier = Some(carrier);
-        Ok(Turn::Carrier(carrier))
+        let was_told = self.told.replace(carrier) == Some(carrier);
+        Ok(if was_told { Turn::Same } else { Turn::Carrier(carrier) })
     }
 
     /// Why the far end is taken to be gone; empty where it is not.

@@ -80,6 +80,7 @@ impl Engine {
                 mode: tunnel.keepalive_mode,
                 entry: installed.entry,
                 obstacle: reason,
+                carrier: installed.carrier,
             };
             running.reason = self.alive.follow(id, watched)?;
         }
