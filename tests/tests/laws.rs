@@ -71,10 +71,15 @@ impl Content {
     }
 }
 
-/// Any contents but TCP, which the clamp may change, and IPv6's extension headers, which may say where to stop.
+/// IANA's number.
+const SCTP: u8 = 132;
+
+/// Any contents but TCP, which the clamp may change, UDP and SCTP, of which tier 1 leaves some to the stack, and IPv6's
+/// extension headers, which may say where to stop.
 fn contents() -> impl Strategy<Value = Content> {
     let payload = prop::collection::vec(any::<u8>(), 0..120);
-    (61_u8..=255, payload, any::<u8>(), 2_u8.., any::<bool>()).prop_map(
+    let protocol = prop_oneof![61_u8..SCTP, SCTP + 1..=255];
+    (protocol, payload, any::<u8>(), 2_u8.., any::<bool>()).prop_map(
         |(protocol, payload, tos, ttl, dont_fragment)| Content { protocol, payload, tos, ttl, dont_fragment },
     )
 }
@@ -242,7 +247,7 @@ proptest! {
         let tunnel = tunnel(kind, &settings).with(|tunnel| {
             (tunnel.flags.flow_label, tunnel.flags.allow_fast_path, tunnel.mtu) = (true, true, 1400);
         });
-        // Of a flow are the addresses and the protocol; ports have only TCP and UDP.
+        // Of a flow are the addresses and the protocol; these have no ports.
         let second = Content { protocol: first.protocol, ..second };
         let label = |content: &Content| carried(&into(&content.packet(kind), &tunnel), tier).map(|bytes| flows::label(&bytes));
         prop_assert!(label(&first).is_some_and(|label| label != 0));

@@ -32,3 +32,5 @@ pub const PROTOCOL_MPLS: u8 = IpProto::Mpls as u8;
 pub const PROTOCOL_TCP: u8 = IpProto::Tcp as u8;
 /// IP protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = IpProto::Udp as u8;
+/// IP protocol number of SCTP.
+pub const PROTOCOL_SCTP: u8 = IpProto::Sctp as u8;

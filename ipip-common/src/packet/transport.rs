@@ -1,7 +1,7 @@
 //! The transport header of an inner packet, as far as a tunnel looks at it: ports, and the checksum's state.
 
 use super::{
-    PROTOCOL_TCP, PROTOCOL_UDP, checksum,
+    PROTOCOL_SCTP, PROTOCOL_TCP, PROTOCOL_UDP, checksum,
     flow::{Flow, Ports},
     ipv4::{self, Ipv4},
     ipv6::{self, Ipv6},
@@ -11,7 +11,7 @@ use crate::frame::Frame;
 /// Where the transport header stands, if it directly follows the IP header of a whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
-    /// TCP or UDP; 0 for anything else, for fragments, and behind extension headers.
+    /// TCP, UDP or SCTP; 0 for anything else, for fragments, and behind extension headers.
     pub protocol: u8,
     /// Bytes from the inner packet's start.
     pub at: u32,
@@ -67,13 +67,17 @@ impl Transport {
         Ports::of(both)
     }
 
-    /// Whether the sender left the checksum to an offload: the field then holds the pseudo-header's sum alone. One
-    /// good packet in 65,536 looks the same, and only loses speed.
+    /// Whether the sender left the checksum to an offload: the field then holds the pseudo-header's sum alone, and that of
+    /// SCTP nothing (RFC 9260 6.8). One good packet in 65,536 looks the same, and only loses speed.
     #[inline(always)]
     pub fn has_partial_checksum(&self, frame: &impl Frame, start: u32, flow: &Flow) -> bool {
         let field_at: u32 = match self.protocol {
             PROTOCOL_TCP => 16,
             PROTOCOL_UDP => 6,
+            PROTOCOL_SCTP => {
+                let at = start.wrapping_add(self.at).wrapping_add(8);
+                return frame.words::<1>(at) == Some([0]);
+            }
             _ => return false,
         };
         let at = start.wrapping_add(self.at).wrapping_add(field_at);
@@ -84,5 +88,5 @@ impl Transport {
 
 #[inline(always)]
 const fn known(protocol: u8) -> u8 {
-    if matches!(protocol, PROTOCOL_TCP | PROTOCOL_UDP) { protocol } else { 0 }
+    if matches!(protocol, PROTOCOL_TCP | PROTOCOL_UDP | PROTOCOL_SCTP) { protocol } else { 0 }
 }

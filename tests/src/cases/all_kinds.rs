@@ -6,6 +6,8 @@ use crate::case::{Case, Expected};
 use crate::kind::Kind;
 use ipip_common::abi::{Carried, Reason};
 
+/// IANA's number of SCTP.
+const SCTP: u8 = 132;
 /// IPv6's number for no payload (RFC 8200 4.7).
 const NOTHING: u8 = 59;
 
@@ -33,6 +35,17 @@ fn protocols(kind: Kind) -> Vec<Case> {
             "H1 H3 C2 TCP is encapsulated, its checksum unchanged",
             &kind.tcp(&Segment::data(&[0x42; 101])),
         ),
+        plain(
+            kind,
+            "H1 H3 C2 SCTP is encapsulated, its checksum unchanged",
+            &kind.other(SCTP, &hex(SCTP_DATA)),
+        ),
+        plain(
+            kind,
+            "C2 a partial SCTP checksum is not forwarded by XDP",
+            &kind.other(SCTP, &without_checksum()),
+        )
+        .xdp(Expected::Pass(Reason::PartialChecksum)),
         plain(kind, "H1 H3 an unknown protocol is encapsulated", &kind.other(253, &[7; 33])),
         plain(kind, "H1 H3 a packet without payload is encapsulated", &kind.other(NOTHING, &[])),
     ];
@@ -78,6 +91,15 @@ fn back(kind: Kind) -> Vec<Case> {
             "D1 C2 TCP comes out, its checksum unchanged",
             &kind.tcp(&Segment::data(&[9; 77])).backwards(),
         ),
+        simple(
+            "D1 C2 SCTP comes out, its checksum unchanged",
+            &kind.other(SCTP, &hex(SCTP_DATA)).backwards(),
+        ),
+        simple(
+            "C2 a partial SCTP checksum comes out, and is not forwarded by XDP",
+            &kind.other(SCTP, &without_checksum()).backwards(),
+        )
+        .xdp(Expected::Pass(Reason::PartialChecksum)),
         simple("an unknown protocol comes out", &kind.other(253, &[7; 33]).backwards()),
         simple("a packet without payload comes out", &kind.other(NOTHING, &[]).backwards()),
         simple(
@@ -175,4 +197,15 @@ fn spelled_out() -> Vec<Case> {
         })
     };
     SPELLED_OUT.into_iter().map(row).collect()
+}
+
+/// Scapy: `SCTP(sport=40000, dport=5000, tag=0x01020304)/SCTPChunkData(tsn=1, stream_id=0, stream_seq=0, proto_id=0,
+/// data=b"sctp", beginning=1, ending=1)`.
+const SCTP_DATA: &str = "9c40 1388 0102 0304 37fc 282f 0003 0014 0000 0001 0000 0000 0000 0000 7363 7470";
+
+/// The same as a sender leaves it to an offload (RFC 9260 6.8: the field is zero before the sum is taken).
+fn without_checksum() -> Vec<u8> {
+    let mut packet = hex(SCTP_DATA);
+    packet[8..12].fill(0);
+    packet
 }

@@ -9,6 +9,7 @@ use crate::{
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const SCTP: u8 = 132;
 const SYN: u8 = 2;
 
 /// What a tunnel carries, as far as its outer header and its forwarding ask. Offsets count from the frame's start; it is
@@ -246,7 +247,7 @@ pub(super) fn find<'a, I: Inner>(
     let transport = at + I::HEADER;
     let ports = match I::protocol(frame, at) {
         TCP if !frame.has(transport + 20) || frame.get8(transport + 13) & SYN != 0 => return None,
-        TCP | UDP => frame.get32(transport),
+        TCP | UDP | SCTP => frame.get32(transport),
         _ => 0,
     };
     let epoch = memory.epoch();
@@ -281,6 +282,7 @@ pub(super) fn is_finished<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usi
     match I::protocol(frame, at) {
         UDP => sum != frame.get16(transport + 6),
         TCP => frame.has(transport + 20) && sum != frame.get16(transport + 16),
+        SCTP => frame.has(transport + 12) && frame.get32(transport + 8) != 0,
         _ => true,
     }
 }
