@@ -107,7 +107,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let (flags, mut changed_flags) = mpsc::unbounded_channel();
     let alive = Alive::start(kernel.keepalive(), flags)?;
     let (hook, (tell_hook, told)) = (Hook::default(), mpsc::unbounded_channel());
-    tokio::spawn(hook.clone().follow(told));
+    tokio::spawn(hook.clone().follow(told, alive.clone()));
     let file = ConfigFile::new(options.config.clone());
     let mut engine = Engine::new(
         file,

@@ -115,6 +115,13 @@ fn k1_a_hook_hears_of_a_far_end_that_dies_and_returns() {
     far.run("disable ipip1");
     near.restart();
     assert_eq!(lines(&folder.join("told"), 4)[3], format!("ipip1|down|{reason}|ipip1|no|{reason}"));
+
+    // A tunnel that goes is told of, if it ran.
+    far.run("enable ipip1");
+    lines(&folder.join("told"), 5);
+    near.run("remove ipip1");
+    let reason = "its interface was removed";
+    assert_eq!(lines(&folder.join("told"), 6)[5], format!("ipip1|down|{reason}|ipip1|no|{reason}"));
 }
 
 #[test]

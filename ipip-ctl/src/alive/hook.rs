@@ -1,5 +1,6 @@
 //! The command that is told of running flags that come and go. It may hang or fail, and stops nothing.
 
+use std::collections::{HashMap, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,20 +15,44 @@ use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
+use super::Alive;
+
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So many changes may wait for it; older ones are dropped.
-const WAITING: usize = 256;
-
 /// A running flag that came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// The tunnel's ID.
+    pub id: u32,
     /// The tunnel's name.
     pub tunnel: String,
     /// Whether it runs.
     pub running: bool,
     /// Why it does not; empty where it does.
     pub reason: String,
+    /// What the hook had been told of it by then.
+    pub told: Option<bool>,
+}
+
+/// Changes that wait for the command: of each tunnel the last one.
+#[derive(Debug, Default)]
+struct Waiting {
+    order: VecDeque<String>,
+    changes: HashMap<String, Change>,
+}
+
+impl Waiting {
+    fn put(&mut self, change: Change) {
+        let name = change.tunnel.clone();
+        if self.changes.insert(name.clone(), change).is_none() {
+            self.order.push_back(name);
+        }
+    }
+
+    fn take(&mut self) -> Option<Change> {
+        let name = self.order.pop_front()?;
+        self.changes.remove(&name)
+    }
 }
 
 /// The command, which the configuration may change at any time.
@@ -49,19 +74,28 @@ impl Hook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells the command of every change, one after the other, so that the last one that it hears of is the last.
-    pub async fn follow(self, mut changes: UnboundedReceiver<Change>) {
-        while let Some(change) = changes.recv().await {
-            let late = changes.len();
-            if late >= WAITING {
-                log::warn!("hook: too slow, {} is not told to it", change.tunnel);
+    /// Tells the command of changes, one after the other. Of each tunnel the last one waits, so that it hears how things are,
+    /// however long it takes; and nothing that it has been told, by this daemon or the one before.
+    pub async fn follow(self, mut changes: UnboundedReceiver<Change>, alive: Alive) {
+        let mut waiting = Waiting::default();
+        loop {
+            if waiting.order.is_empty() {
+                let Some(change) = changes.recv().await else { return };
+                waiting.put(change);
+            }
+            while let Ok(change) = changes.try_recv() {
+                waiting.put(change);
+            }
+            let (Some(change), Some(command)) = (waiting.take(), self.get()) else { continue };
+            let told = alive.told(change.id, &change.tunnel).unwrap_or(change.told);
+            // Of a tunnel that has never run there is nothing to tell until it does.
+            if told.unwrap_or(false) == change.running {
                 continue;
             }
-            if let Some(command) = self.get()
-                && let Err(why) = run(&command, &change, PATIENCE).await
-            {
+            if let Err(why) = run(&command, &change, PATIENCE).await {
                 log::warn!("hook {}: tunnel {}: {why}", command.display(), change.tunnel);
             }
+            alive.note_told(change.id, &change.tunnel, change.running);
         }
     }
 }
@@ -132,7 +166,7 @@ mod tests {
     use super::*;
 
     fn change() -> Change {
-        Change { tunnel: "ipip1".into(), running: false, reason: "it's gone".into() }
+        Change { id: 1, tunnel: "ipip1".into(), running: false, reason: "it's gone".into(), told: None }
     }
 
     fn script(folder: &tempfile::TempDir, text: &str) -> PathBuf {
@@ -169,6 +203,17 @@ mod tests {
         assert!(is_gone());
         let missing = run(&folder.path().join("none"), &change(), PATIENCE).await.unwrap_err();
         assert!(missing.contains("No such file"), "{missing}");
+    }
+
+    #[test]
+    fn of_each_tunnel_the_last_change_waits() {
+        let change = |tunnel: &str, running| Change { tunnel: tunnel.into(), running, ..change() };
+        let mut waiting = Waiting::default();
+        for (tunnel, running) in [("a", false), ("b", false), ("a", true), ("c", true), ("a", false)] {
+            waiting.put(change(tunnel, running));
+        }
+        let taken: Vec<Change> = std::iter::from_fn(|| waiting.take()).collect();
+        assert_eq!(taken, [change("a", false), change("b", false), change("c", true)]);
     }
 
     #[test]

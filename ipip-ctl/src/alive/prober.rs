@@ -131,8 +131,34 @@ impl Alive {
 
     /// Forgets a tunnel that is taken down, and what was known of its far end.
     pub fn forget(&self, id: u32) {
-        self.shared.state().watches.remove(&id);
+        let forgotten = self.shared.state().watches.remove(&id);
+        if let Some(watch) = forgotten {
+            let (tunnel, told) = (watch.watched.name.clone(), watch.told());
+            let reason = "its interface was removed".to_owned();
+            let _ = self.shared.changes.send(Change { id, tunnel, running: false, reason, told });
+        }
         self.shared.maps.clear(id);
+    }
+
+    /// What the hook was told last of the tunnel with this ID and name; the outer `None`: there is none.
+    #[must_use]
+    pub fn told(&self, id: u32, name: &str) -> Option<Option<bool>> {
+        let state = self.shared.state();
+        state.watches.get(&id).filter(|watch| watch.watched.name == name).map(|watch| watch.told())
+    }
+
+    /// Notes what it was told.
+    pub fn note_told(&self, id: u32, name: &str, running: bool) {
+        let mut state = self.shared.state();
+        if let Some(watch) = state.watches.get_mut(&id).filter(|watch| watch.watched.name == name) {
+            watch.note_told(running, &self.shared.maps);
+        }
+    }
+
+    /// Why a tunnel does not run, as it is known now; empty where it does.
+    #[must_use]
+    pub fn reason(&self, id: u32) -> Option<String> {
+        self.shared.state().watches.get(&id).map(|watch| watch.reason.clone())
     }
 
     /// Whether an earlier daemon knew the far end of a tunnel to be gone.
@@ -158,7 +184,7 @@ impl Shared {
         let Turn::Carrier(running) = watch.settle()? else { return Ok(()) };
         let (tunnel, reason) = (watch.watched.name.clone(), watch.reason.clone());
         // Nobody listens while the daemon stops.
-        let _ = self.changes.send(Change { tunnel, running, reason });
+        let _ = self.changes.send(Change { id: watch.id, tunnel, running, reason, told: watch.told() });
         Ok(())
     }
 

@@ -17,11 +17,14 @@ use crate::dataplane::KeepaliveMaps;
 use crate::tun::Tun;
 use crate::tunnel::{Keepalive, KeepaliveMode};
 
-/// Bits of [`Probing::state`], which the next daemon reads: the far end is gone; it has answered before.
+/// Bits of [`Probing::state`], which the next daemon reads: the far end is gone; it has answered before; the hook has been told
+/// of the tunnel, and that it runs.
 const GONE: u32 = 1;
 const HAS_ANSWERED: u32 = 2;
+const TOLD: u32 = 4;
+const TOLD_UP: u32 = 8;
 /// Above them, a number for the far end that all this is about.
-const PEER_SHIFT: u32 = 2;
+const PEER_SHIFT: u32 = 4;
 /// How soon an answer is looked for whose tunnel does not run.
 const PEEK: Duration = Duration::from_millis(100);
 
@@ -43,8 +46,6 @@ pub struct Watched {
     pub entry: Option<TunnelConfig>,
     /// What keeps it from running, whatever the far end does; empty where nothing does.
     pub obstacle: String,
-    /// The carrier that its interface had when it was taken over: what everybody was told last.
-    pub carrier: Option<bool>,
 }
 
 impl PartialEq for Watched {
@@ -88,8 +89,6 @@ pub(super) struct Watch {
     /// Why the last probe could not be sent.
     trouble: Option<String>,
     carrier: Option<bool>,
-    /// What everybody was told of it.
-    told: Option<bool>,
     /// Why it does not run; empty where it does.
     pub(super) reason: String,
     ups: u64,
@@ -117,7 +116,6 @@ impl Watch {
         let (mut probing, answers) = maps.read(id);
         probing.sent = last_number(&probing, &answers);
         let rule = rule(&watched);
-        let told = watched.carrier;
         let flag = Flag::known(rule, probing.state & GONE == 0, probing.state & HAS_ANSWERED != 0);
         let mut watch = Self {
             id,
@@ -134,7 +132,6 @@ impl Watch {
             due: now,
             trouble: None,
             carrier: None,
-            told,
             reason: String::new(),
             ups: 0,
             downs: 0,
@@ -143,21 +140,38 @@ impl Watch {
         watch
     }
 
-    /// Takes over what the engine says now. Returns whether it differs.
+    /// Takes over what the engine says now. Returns whether the far end is to be asked anew: a way that is another and leads to
+    /// the same far end changes nothing about the probe that is out.
     pub(super) fn follow(&mut self, watched: Watched, maps: &KeepaliveMaps) -> bool {
         if self.watched == watched {
             return false;
         }
-        let is_cleared = self.watched.obstacle != watched.obstacle;
-        let old_rule = rule(&self.watched);
+        let before = self.course();
+        let (old_mode, old_rule) = (self.watched.mode, rule(&self.watched));
+        let is_cleared = self.watched.obstacle.is_empty() != watched.obstacle.is_empty();
         self.watched = watched;
         let rule = rule(&self.watched);
         if rule != old_rule || is_cleared {
             self.flag.follow(rule);
         }
-        self.is_out = false;
+        if old_mode != self.watched.mode {
+            // What came by itself proves nothing about answers; what was never answered is taken to be there.
+            let has_answered = self.answers.count > 0;
+            let is_there = self.flag.is_there() || (rule.needs_proof && !has_answered);
+            self.flag = Flag::known(rule, is_there, has_answered);
+        }
         self.prepare(maps);
-        true
+        let is_anew = before != self.course();
+        if is_anew {
+            self.is_out = false;
+            self.received = maps.received(self.id);
+        }
+        is_anew
+    }
+
+    /// What a probe's silence depends on.
+    fn course(&self) -> (Keepalive, KeepaliveMode, Option<Duration>, Key) {
+        (self.watched.keepalive, self.watched.mode, self.is_active(), self.probing.key)
     }
 
     /// Takes over the addresses of its interface.
@@ -186,12 +200,13 @@ impl Watch {
         self.choose();
         let Some(entry) = self.watched.entry else { return };
         let peer = peer(&entry) << PEER_SHIFT;
-        let known = self.probing.state & !(GONE | HAS_ANSWERED);
+        let known = self.probing.state >> PEER_SHIFT << PEER_SHIFT;
+        let told = self.probing.state & (TOLD | TOLD_UP);
         if known != peer {
             self.flag = Flag::new(rule(&self.watched));
             self.answers = Answers::default();
             maps.clear(self.id);
-            self.probing = Probing { key: fresh_key(), sent: 0, state: peer, ..Probing::default() };
+            self.probing = Probing { key: fresh_key(), sent: 0, state: peer | told, ..Probing::default() };
         }
         let (interval, retries) = match self.watched.keepalive {
             Keepalive::Off => (Duration::ZERO, 0),
@@ -212,6 +227,18 @@ impl Watch {
         if let Err(failure) = maps.write(self.id, &self.probing) {
             log::error!("tunnel {}: {failure}", self.watched.name);
         }
+    }
+
+    /// What the hook was told of it last, by this daemon or an earlier one.
+    pub(super) const fn told(&self) -> Option<bool> {
+        if self.probing.state & TOLD == 0 { None } else { Some(self.probing.state & TOLD_UP != 0) }
+    }
+
+    /// Notes what the hook was told.
+    pub(super) fn note_told(&mut self, running: bool, maps: &KeepaliveMaps) {
+        let told = if running { TOLD | TOLD_UP } else { TOLD };
+        self.probing.state = self.probing.state & !(TOLD | TOLD_UP) | told;
+        self.write(maps);
     }
 
     /// Whether it is asked, or listened to, at all.
@@ -332,8 +359,7 @@ impl Watch {
         }
         self.watched.tun.set_carrier(carrier)?;
         self.carrier = Some(carrier);
-        let was_told = self.told.replace(carrier) == Some(carrier);
-        Ok(if was_told { Turn::Same } else { Turn::Carrier(carrier) })
+        Ok(Turn::Carrier(carrier))
     }
 
     /// Why the far end is taken to be gone; empty where it is not.
@@ -412,8 +438,9 @@ fn peer(entry: &TunnelConfig) -> u32 {
         std::net::IpAddr::V4(remote) => remote.octets().to_vec(),
         std::net::IpAddr::V6(remote) => remote.octets().to_vec(),
     };
-    octets.into_iter().fold(1, |number: u32, octet| number.wrapping_mul(16_777_619) ^ u32::from(octet))
-        >> PEER_SHIFT
+    // FNV-1a, of which the upper bits are the mixed ones.
+    let mix = |number: u64, octet: u8| (number ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+    (octets.into_iter().fold(0xcbf2_9ce4_8422_2325, mix) >> (32 + PEER_SHIFT)) as u32
 }
 
 /// A key that nobody can guess.
@@ -438,4 +465,39 @@ fn fresh_key() -> Key {
 fn now_ns() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
     now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use ipip_common::abi::{Ends, TunnelFlags};
+
+    use super::*;
+
+    #[test]
+    fn far_ends_next_to_each_other_are_told_apart() {
+        let entry = |local: IpAddr, remote: IpAddr| TunnelConfig {
+            id: 1,
+            flags: TunnelFlags::default(),
+            ifindex: 0,
+            underlay: 0,
+            ends: Ends::new(local, remote).unwrap(),
+            mtu: 1480,
+            ttl: 64,
+            dscp: 0,
+            encapsulation_limit: 0,
+        };
+        let v4 = (0..4096).map(|number| {
+            entry(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::from_bits(0xcb00_7100 + number).into())
+        });
+        let v6 = (0..4096).map(|number| {
+            let remote = Ipv6Addr::from_bits(0x2001_0db8 << 96 | number);
+            entry(Ipv6Addr::LOCALHOST.into(), remote.into())
+        });
+        let all: HashSet<u32> = v4.chain(v6).map(|entry| peer(&entry)).collect();
+        assert_eq!(all.len(), 8192);
+        assert!(all.iter().all(|peer| peer >> (32 - PEER_SHIFT) == 0), "there is room for the bits below");
+    }
 }

@@ -43,7 +43,7 @@ impl Engine {
         touched.extend(done.changed.into_iter().map(|tunnel| tunnel.name));
         self.follow_all(&touched).await;
         self.reconcile_labels().await;
-        self.tell();
+        self.tell().await;
         Ok(changes)
     }
 

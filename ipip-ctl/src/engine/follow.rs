@@ -59,7 +59,7 @@ impl Engine {
         if changes.labels || (!self.labels.is_empty() && changes.links.iter().any(is_port)) {
             self.reconcile_labels().await;
         }
-        self.tell();
+        self.tell().await;
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Engine {
         self.watch_ecn(&names);
         names.extend(self.watch_load());
         self.follow_all(&names).await;
-        self.tell();
+        self.tell().await;
     }
 
     /// The tunnels that a change may concern.

@@ -80,7 +80,6 @@ impl Engine {
                 mode: tunnel.keepalive_mode,
                 entry: installed.entry,
                 obstacle: reason,
-                carrier: installed.carrier,
             };
             running.reason = self.alive.follow(id, watched)?;
         }

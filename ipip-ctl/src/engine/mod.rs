@@ -194,15 +194,19 @@ impl Engine {
         let names: Vec<String> = self.table.iter().map(|tunnel| tunnel.name.clone()).collect();
         self.follow_all(&names).await;
         self.reconcile_labels().await;
-        self.tell();
+        self.tell().await;
         Ok(())
     }
 
     /// Takes notice of a running flag that came or went with a far end.
     pub fn heed(&mut self, change: &alive::Change) {
         let running = self.running.get_mut(&change.tunnel);
-        if let Some(running) = running.filter(|running| running.installed.is_some()) {
-            running.reason.clone_from(&change.reason);
+        if let Some(running) = running
+            && let Some(installed) = &running.installed
+            // The word may be old.
+            && let Some(reason) = self.alive.reason(installed.id)
+        {
+            running.reason = reason;
         }
         self.tell_of_tunnel(&change.tunnel);
     }

@@ -4,11 +4,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tokio::task::yield_now;
+
 use super::Engine;
 use super::tunnels::Running;
 use crate::api::change::{Action, Change};
 use crate::api::protocol::PortView;
 use crate::events::{Event, Events};
+
+/// So many events are told before others get a turn.
+const MOST_AT_ONCE: u32 = 64;
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -27,11 +32,18 @@ enum State {
 }
 
 impl Seen {
-    fn tell_of_tunnel(&mut self, name: &str, is_disabled: bool, running: Option<&Running>, events: &Events) {
-        let Some(running) = running else { return };
+    /// Returns whether there was something to tell.
+    fn tell_of_tunnel(
+        &mut self,
+        name: &str,
+        is_disabled: bool,
+        running: Option<&Running>,
+        events: &Events,
+    ) -> bool {
+        let Some(running) = running else { return false };
         let state = state(is_disabled, running);
         if self.tunnels.get(name) == Some(&state) {
-            return;
+            return false;
         }
         let tunnel = name.to_owned();
         match &state {
@@ -41,16 +53,23 @@ impl Seen {
             State::Invalid(reason) => events.emit(Event::Invalid { tunnel, reason: reason.clone() }),
         }
         self.tunnels.insert(name.to_owned(), state);
+        true
     }
 }
 
 impl Engine {
     /// Tells which tunnels and ports do otherwise than when it was called last.
-    pub(super) fn tell(&mut self) {
+    pub(super) async fn tell(&mut self) {
         self.tell_of_ports();
-        let all = self.table.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.disabled));
-        for (name, is_disabled) in all {
-            self.seen.tell_of_tunnel(name, is_disabled, self.running.get(name), &self.events);
+        let mut told = 0;
+        for tunnel in &self.table {
+            let running = self.running.get(&tunnel.name);
+            told += u32::from(self.seen.tell_of_tunnel(&tunnel.name, tunnel.disabled, running, &self.events));
+            // Whoever listens has to get a turn before there are more events than are kept.
+            if told == MOST_AT_ONCE {
+                yield_now().await;
+                told = 0;
+            }
         }
         if self.seen.tunnels.len() > self.table.len() {
             let table = &self.table;

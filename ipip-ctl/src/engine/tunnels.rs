@@ -44,8 +44,6 @@ pub(super) struct Installed {
     pub(super) entry: Option<TunnelConfig>,
     /// It has been set up at least once.
     pub(super) was_up: bool,
-    /// The carrier that its interface had when it was taken over.
-    pub(super) carrier: Option<bool>,
     /// The tunnel is over IPv6, where encapsulation has a limit.
     pub(super) limits: Arc<AtomicBool>,
 }
@@ -130,9 +128,6 @@ impl Engine {
             Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
                 .with_hint("remove one first")
         })?;
-        // It goes with the last descriptor.
-        let link = existing.and_then(|index| self.links.get(index));
-        let carrier = link.filter(|_| kept.is_some()).map(|link| link.is_running);
         let (kept_id, tun) = match kept {
             Some(kept) => (Some(kept.id), kept.tun),
             None => (None, Tun::open(&tunnel.name)?),
@@ -171,7 +166,6 @@ impl Engine {
             role: tunnel_role(id, &tunnel.name, taken_over.was_up),
             entry: None,
             was_up: taken_over.was_up,
-            carrier: carrier.filter(|_| taken_over.entry),
             limits,
         };
         let running = Running { installed: Some(installed), reason: String::new() };
