@@ -52,6 +52,19 @@ fn a_route_through_the_tunnel_itself_is_no_way() {
     assert!(ping.is_ok_and(|ping| !ping.status.success()));
     pair.host1.run("ip route del 10.9.0.2/32 dev ipip1");
     wait_for_reason(&near, "");
+
+    // Where a route without carrier does not count there is another way as soon as carrier is gone; it stays gone.
+    pair.host1.set("net.ipv4.conf.all.ignore_routes_with_linkdown", "1");
+    pair.host1.set("net.ipv4.conf.ipip1.ignore_routes_with_linkdown", "1");
+    pair.host1.route("10.9.0.2/32 dev ipip1");
+    let reason = "the route to 10.9.0.2 leads through the tunnel itself";
+    wait_for_reason(&near, reason);
+    for _ in 0..40 {
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(near.tunnel("ipip1")["reason"], reason);
+    }
+    pair.host1.run("ip route del 10.9.0.2/32 dev ipip1");
+    wait_for_reason(&near, "");
 }
 
 /// A socket whose packets bring an encapsulation limit of 0, and the error that comes back for them.

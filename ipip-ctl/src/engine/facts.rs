@@ -65,6 +65,11 @@ impl Engine {
     }
 }
 
+/// Why a tunnel does not run whose outer packets would come back to it.
+pub(super) fn through_itself(tunnel: &Tunnel) -> String {
+    format!("the route to {} leads through the tunnel itself", tunnel.remote)
+}
+
 /// Why the tunnel does not run; `None` where it does.
 fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, underlay: Option<&Link>) -> Option<String> {
     let remote = tunnel.remote;
@@ -75,9 +80,7 @@ fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, underlay: Optio
         }
         Some(local) if facts.underlay == 0 => Some(format!("no route to {remote} from {local}")),
         None if facts.underlay == 0 => Some(format!("no route to {remote}")),
-        _ if facts.underlay == ifindex => {
-            Some(format!("the route to {remote} leads through the tunnel itself"))
-        }
+        _ if facts.underlay == ifindex => Some(through_itself(tunnel)),
         None if facts.source.is_none() => Some(format!("this host has no address to reach {remote} from")),
         _ if underlay.is_none_or(|link| !link.is_up || !link.is_running) => {
             Some(format!("interface {} is down", underlay.map_or("of the route", |link| link.name.as_str())))

@@ -52,6 +52,13 @@ impl Engine {
         }
         if changes.concern_ways() {
             let names = self.touched(&changes);
+            if changes.concern_routes() {
+                for name in &names {
+                    if let Some(installed) = self.installed_mut(name) {
+                        installed.looped.forget();
+                    }
+                }
+            }
             self.follow_all(&names).await;
         }
         // A route's neighbour is known by its interface.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use ipip_common::abi::{Carried, TunnelEntry};
 
 use super::Engine;
+use super::facts::through_itself;
 use super::ports::tunnel_role;
 use super::tunnels::GONE;
 use crate::alive::Watched;
@@ -55,7 +57,14 @@ impl Engine {
             self.lost(&tunnel.name);
             return Ok(());
         }
-        let (facts, reason) = self.facts(tunnel, id, ifindex).await;
+        let (facts, mut reason) = self.facts(tunnel, id, ifindex).await;
+        let is_loop = facts.underlay == ifindex && !tunnel.disabled;
+        if let Some(installed) = self.installed_mut(&tunnel.name)
+            && installed.looped.look(is_loop, Instant::now())
+            && !tunnel.disabled
+        {
+            reason = through_itself(tunnel);
+        }
         if facts.has_rival {
             self.rivals.insert(tunnel.name.clone());
         } else {

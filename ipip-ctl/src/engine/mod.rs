@@ -12,6 +12,7 @@ mod follow;
 mod keep;
 mod left_over;
 mod links;
+mod loops;
 mod mirror;
 mod ports;
 mod removal;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::Engine;
 use super::ecn::EcnWatch;
 use super::left_over::drain;
+use super::loops::Loop;
 use super::ports::tunnel_role;
 use crate::failure::{Failure, FailureKind};
 use crate::lower::Facts;
@@ -44,6 +45,8 @@ pub(super) struct Installed {
     pub(super) entry: Option<TunnelConfig>,
     /// It has been set up at least once.
     pub(super) was_up: bool,
+    /// Its route has led through itself.
+    pub(super) looped: Loop,
     /// The tunnel is over IPv6, where encapsulation has a limit.
     pub(super) limits: Arc<AtomicBool>,
 }
@@ -166,6 +169,7 @@ impl Engine {
             role: tunnel_role(id, &tunnel.name, taken_over.was_up),
             entry: None,
             was_up: taken_over.was_up,
+            looped: Loop::default(),
             limits,
         };
         let running = Running { installed: Some(installed), reason: String::new() };
