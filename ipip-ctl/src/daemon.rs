@@ -91,6 +91,10 @@ async fn serve(options: Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options, config: Config, listener: UnixListener) -> Result<(), Failure> {
+    // First of all: a signal while it starts is heeded once it has started, and leaves nothing half done.
+    let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
+    let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
+    let mut hang_up = stop(SignalKind::hangup())?;
     let address = options.metrics.clone().or_else(|| config.metrics.clone());
     let metrics = match address.clone() {
         Some(address) => Some(metrics::Server::bind(address).await?),
@@ -126,9 +130,6 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let server = tokio::spawn(server::serve(listener, calls, events));
     engine.start().await?;
 
-    let stop = |kind| signal(kind).map_err(|error| Failure::io("waiting for signals", &error));
-    let (mut terminate, mut interrupt) = (stop(SignalKind::terminate())?, stop(SignalKind::interrupt())?);
-    let mut hang_up = stop(SignalKind::hangup())?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     log::info!("serving {}", options.socket.display());
