@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::changes::Changes;
 use self::screen::{BAD, GOOD, HEADING, Screen};
-use crate::api::change::Change;
+use crate::api::change::{Change, PropertyChange};
 use crate::api::protocol::{DaemonStatus, TunnelView};
 use crate::cli::Color;
 use crate::events::Told;
@@ -60,10 +60,15 @@ impl Report {
     /// # Errors
     ///
     /// Standard output cannot be written.
-    pub fn changes(self, changes: &[Change], form: Changes) -> Result<(), Failure> {
+    pub fn changes(
+        self,
+        changes: &[Change],
+        settings: &[PropertyChange],
+        form: Changes,
+    ) -> Result<(), Failure> {
         self.write(
-            || changes::text(changes, form),
-            || json!({ "dry-run": form.is_dry_run, "changes": changes }),
+            || changes::text(changes, settings, form),
+            || json!({ "dry-run": form.is_dry_run, "changes": changes, "settings": settings }),
         )
     }
 
@@ -88,7 +93,7 @@ impl Report {
             }
         }
         let text = || {
-            let mut text = changes::text(changes, form);
+            let mut text = changes::text(changes, &[], form);
             if !next.is_empty() {
                 text.push_str("now type:\n");
             }

@@ -70,7 +70,9 @@ impl Hook {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = command;
     }
 
-    fn get(&self) -> Option<PathBuf> {
+    /// The command.
+    #[must_use]
+    pub fn command(&self) -> Option<PathBuf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -86,7 +88,7 @@ impl Hook {
             while let Ok(change) = changes.try_recv() {
                 waiting.put(change);
             }
-            let (Some(change), Some(command)) = (waiting.take(), self.get()) else { continue };
+            let (Some(change), Some(command)) = (waiting.take(), self.command()) else { continue };
             let told = alive.told(change.id, &change.tunnel).unwrap_or(change.told);
             // Of a tunnel that has never run there is nothing to tell until it does.
             if told.unwrap_or(false) == change.running {

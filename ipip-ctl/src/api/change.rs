@@ -120,6 +120,21 @@ impl Change {
     }
 }
 
+/// What a command changed in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Of tunnels.
+    pub changes: Vec<Change>,
+    /// Of the daemon's own settings.
+    pub settings: Vec<PropertyChange>,
+}
+
+impl From<Vec<Change>> for Changed {
+    fn from(changes: Vec<Change>) -> Self {
+        Self { changes, settings: Vec::new() }
+    }
+}
+
 /// What tells one list of tunnels from another, by name.
 #[must_use]
 pub fn between(old: &TunnelTable, new: &TunnelTable) -> Vec<Change> {

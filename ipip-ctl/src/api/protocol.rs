@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use self::views::{
     Action, DaemonStatus, MapView, PortView, ProgramView, Refused, TierTraffic, Traffic, TunnelView,
 };
-use super::change::Change;
+use super::change::{Change, PropertyChange};
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
@@ -99,6 +99,9 @@ pub enum Reply {
     Changed {
         /// What that took; nothing where it was so already.
         changes: Vec<Change>,
+        /// What of the daemon's own settings is another.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        settings: Vec<PropertyChange>,
     },
     /// The tunnels with what differs from the defaults.
     Specs {

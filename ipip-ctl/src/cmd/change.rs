@@ -25,6 +25,6 @@ pub(super) fn set(
 /// Asks for a change, and tells what came of it.
 pub(super) fn run(request: &Request, form: Changes, socket: &Path, report: Report) -> Result<(), Failure> {
     let reply = call(socket, request)?;
-    let Reply::Changed { changes } = &reply else { return Err(unexpected(&reply)) };
-    report.changes(changes, form)
+    let Reply::Changed { changes, settings } = &reply else { return Err(unexpected(&reply)) };
+    report.changes(changes, settings, form)
 }

@@ -25,7 +25,7 @@ pub(super) fn import(words: &[String], dry_run: bool, socket: &Path, report: Rep
         Vec::new()
     } else {
         let reply = call(socket, &Request::Import { tunnels, dry_run })?;
-        let Reply::Changed { changes } = reply else { return Err(unexpected(&reply)) };
+        let Reply::Changed { changes, .. } = reply else { return Err(unexpected(&reply)) };
         changes
     };
     report.imported(

@@ -1,12 +1,12 @@
 //! What clients ask for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Engine;
 use super::ports::PortState;
 use super::tunnels::Running;
 use super::views;
-use crate::api::change::Change;
+use crate::api::change::{Change, Changed, PropertyChange};
 use crate::api::protocol::{DaemonStatus, Reply, Request};
 use crate::config::Config;
 use crate::events::Event;
@@ -25,18 +25,18 @@ impl Engine {
     /// The request is wrong, or cannot be carried out; nothing is changed then.
     pub async fn answer(&mut self, request: Request) -> Result<Reply, Failure> {
         self.follow_changes().await?;
-        let changes = match request {
+        let changed: Changed = match request {
             Request::Add { tunnel } => return self.add(tunnel).await,
             Request::Print => return Ok(Reply::Tunnels { tunnels: self.views()? }),
             Request::Status => return Ok(Reply::Status(self.status())),
             Request::Export => {
                 return Ok(Reply::Specs { tunnels: self.table.iter().map(Tunnel::to_short_spec).collect() });
             }
-            Request::Import { tunnels, dry_run } => self.import(tunnels, dry_run).await,
-            Request::Set { tunnels, properties } => self.set(&tunnels, &properties).await,
-            Request::Enable { tunnels } => self.switch(&tunnels, false).await,
-            Request::Disable { tunnels } => self.switch(&tunnels, true).await,
-            Request::Remove { tunnels } => self.remove(&tunnels).await,
+            Request::Import { tunnels, dry_run } => self.import(tunnels, dry_run).await.map(Changed::from),
+            Request::Set { tunnels, properties } => self.set(&tunnels, &properties).await.map(Changed::from),
+            Request::Enable { tunnels } => self.switch(&tunnels, false).await.map(Changed::from),
+            Request::Disable { tunnels } => self.switch(&tunnels, true).await.map(Changed::from),
+            Request::Remove { tunnels } => self.remove(&tunnels).await.map(Changed::from),
             Request::Apply { text, origin, dry_run } => self.apply(text, Path::new(&origin), dry_run).await,
             Request::Reload => self.reload().await,
             Request::Stop { purge } => {
@@ -50,7 +50,7 @@ impl Engine {
                 return Err(Failure::new(FailureKind::Unsupported, message));
             }
         }?;
-        Ok(Reply::Changed { changes })
+        Ok(Reply::Changed { changes: changed.changes, settings: changed.settings })
     }
 
     async fn add(&mut self, spec: TunnelSpec) -> Result<Reply, Failure> {
@@ -134,10 +134,11 @@ impl Engine {
         self.commit(table, text, &[]).await
     }
 
-    async fn apply(&mut self, text: String, origin: &Path, dry_run: bool) -> Result<Vec<Change>, Failure> {
+    async fn apply(&mut self, text: String, origin: &Path, dry_run: bool) -> Result<Changed, Failure> {
         let config = Config::parse(&text, origin)?;
         if dry_run {
-            return Ok(crate::api::change::between(&self.table, &config.tunnels));
+            let changes = crate::api::change::between(&self.table, &config.tunnels);
+            return Ok(Changed { changes, settings: self.settings_to(&config) });
         }
         let is_new = self.file.text().is_ok_and(|there| there != text);
         self.take_over(config, is_new.then_some(text)).await
@@ -148,7 +149,7 @@ impl Engine {
     /// # Errors
     ///
     /// The file is wrong, or something in it cannot be set up; nothing is changed then.
-    pub async fn reload(&mut self) -> Result<Vec<Change>, Failure> {
+    pub async fn reload(&mut self) -> Result<Changed, Failure> {
         let config = Config::load(self.file.path());
         let done = match config {
             Ok(config) => self.take_over(config, None).await,
@@ -157,7 +158,8 @@ impl Engine {
         done.inspect_err(|failure| self.events.emit(Event::ReloadFailed { reason: failure.message.clone() }))
     }
 
-    async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Vec<Change>, Failure> {
+    async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Changed, Failure> {
+        let settings = self.settings_to(&config);
         let names: Vec<String> = config.tunnels.iter().map(|tunnel| tunnel.name.clone()).collect();
         let changes = self.commit(config.tunnels, text, &names).await?;
         if self.metrics != config.metrics {
@@ -169,7 +171,26 @@ impl Engine {
             self.reconcile_ports().await;
         }
         self.events.emit(Event::Reloaded);
-        Ok(changes)
+        Ok(Changed { changes, settings })
+    }
+
+    /// What of the daemon's own settings a configuration changes.
+    fn settings_to(&self, config: &Config) -> Vec<PropertyChange> {
+        let names = |names: &Option<Vec<String>>| names.as_ref().map(|names| names.join(", "));
+        let path = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
+        [
+            ("interfaces", names(&self.interfaces), names(&config.interfaces)),
+            ("hook", path(self.hook.command()), path(config.hook.clone())),
+            (
+                "metrics",
+                self.metrics.as_ref().map(ToString::to_string),
+                config.metrics.as_ref().map(ToString::to_string),
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, from, to)| from != to)
+        .map(|(property, from, to)| PropertyChange { property: property.to_owned(), from, to })
+        .collect()
     }
 
     /// The names of the tunnels that are meant, each once.

@@ -60,7 +60,7 @@ fn answers_survive_the_socket() {
     let port = PortView { name: "eth0".into(), tiers: vec!["tc".into()], reason: "XDP is occupied".into() };
     for reply in [
         Reply::Added { name: "ipip1".into() },
-        Reply::Changed { changes: vec![Change::restored("ipip1")] },
+        Reply::Changed { changes: vec![Change::restored("ipip1")], settings: Vec::new() },
         Reply::Tunnels { tunnels: vec![view()] },
         Reply::Stopped,
         Reply::Status(DaemonStatus {
