@@ -29,15 +29,15 @@ pub(super) struct Condition {
 impl Condition {
     /// Reads `KEY=VALUE`, `KEY!=VALUE`, `KEY~TEXT`, `KEY` or `!KEY`.
     pub(super) fn read(word: &str) -> Result<Self, Failure> {
-        let (key, relation, text) = if let Some((key, text)) = word.split_once("!=") {
-            (key, Relation::IsNot, text)
-        } else if let Some(at) = word.find(['=', '~']) {
+        // The first operator counts: what comes after it is the text, which may hold others.
+        let (key, relation, text) = if let Some(at) = word.find(['=', '~']) {
             let (key, rest) = word.split_at(at);
-            (
-                key,
-                if rest.starts_with('=') { Relation::Is } else { Relation::Holds },
-                rest.get(1..).unwrap_or_default(),
-            )
+            let text = rest.get(1..).unwrap_or_default();
+            match key.strip_suffix('!') {
+                Some(key) if rest.starts_with('=') => (key, Relation::IsNot, text),
+                _ if rest.starts_with('=') => (key, Relation::Is, text),
+                _ => (key, Relation::Holds, text),
+            }
         } else if let Some(key) = word.strip_prefix('!') {
             (key, Relation::IsNot, "yes")
         } else {
@@ -125,5 +125,22 @@ mod tests {
         }
         let error = Condition::read("remote=1").unwrap_err().to_string();
         assert!(error.contains("did you mean `remote-address`?"), "{error}");
+    }
+
+    #[test]
+    fn the_first_operator_counts() {
+        for (word, relation, text) in [
+            ("comment~a!=b", Relation::Holds, "a!=b"),
+            ("comment=a!=b", Relation::Is, "a!=b"),
+            ("comment!=a=b", Relation::IsNot, "a=b"),
+            ("comment!=a!=b~c", Relation::IsNot, "a!=b~c"),
+            ("comment=a~b", Relation::Is, "a~b"),
+            ("comment~=", Relation::Holds, "="),
+            ("comment!=", Relation::IsNot, ""),
+        ] {
+            let condition = Condition { property: "comment".into(), relation, text: text.into() };
+            assert_eq!(Condition::read(word).unwrap(), condition, "{word}");
+        }
+        assert!(Condition::read("comment!~a").is_err() && Condition::read("!=a").is_err());
     }
 }
