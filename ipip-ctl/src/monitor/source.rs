@@ -81,7 +81,7 @@ impl Source {
         Ok(tunnels)
     }
 
-    /// Tells of samples and events from now on, until nobody listens.
+    /// Tells of samples, the first after an interval, and of events from now on, until nobody listens.
     pub(super) fn news(&self, interval: Duration) -> std::sync::mpsc::Receiver<News> {
         let (sender, receiver) = sync_channel(QUEUE);
         let (sampler, listener) = (self.clone(), self.clone());
@@ -93,10 +93,13 @@ impl Source {
 
     fn keep_sampling(&self, interval: Duration, sender: &SyncSender<News>) {
         let mut due = Instant::now();
-        while sender.send(News::Sample(self.sample())).is_ok() {
+        loop {
             // After a pause, as of a laptop that slept, it does not catch up.
             due = (due + interval).max(Instant::now());
             thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.send(News::Sample(self.sample())).is_err() {
+                return;
+            }
         }
     }
 
@@ -112,6 +115,22 @@ impl Source {
                 }
             }
             thread::sleep(RETRY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sample_is_an_interval_after_the_one_before() {
+        let source = Source { socket: PathBuf::from("/nonexistent/ipip.sock"), names: None };
+        let (start, interval) = (Instant::now(), Duration::from_millis(40));
+        let news = source.news(interval);
+        for number in 1..=3 {
+            assert!(matches!(news.recv().unwrap(), News::Sample(Err(_))), "nobody answers");
+            assert!(start.elapsed() >= interval * number, "sample {number}");
         }
     }
 }
