@@ -19,7 +19,7 @@ pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
         let mut lines = String::new();
         // Writing to a String cannot fail.
         let _ = write_tunnel(&mut lines, *number, tunnel);
-        for (at, line) in flow(&lines, screen).iter().enumerate() {
+        for (at, line) in flow(&lines, !tunnel.comment.is_empty(), screen).iter().enumerate() {
             let line = screen.wrap(line, if is_counters(line) { COUNTERS } else { INDENT });
             let line = match line.split_once(";;; ").filter(|_| at == 0) {
                 Some((begin, comment)) => {
@@ -40,10 +40,12 @@ pub(super) fn text(tunnels: &[Numbered<'_>], screen: Screen) -> String {
 }
 
 /// The lines of a tunnel. On a screen that breaks lines, properties are one long line, so that each screen line is full.
-fn flow(lines: &str, screen: Screen) -> Vec<String> {
+fn flow(lines: &str, has_comment: bool, screen: Screen) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
+    // The comment has a line of its own above them, and may say anything.
+    let properties = usize::from(has_comment) + 1;
     for line in lines.lines() {
-        let goes_on = screen.width.is_some() && all.last().is_some_and(|last| last.contains(" name="));
+        let goes_on = screen.width.is_some() && all.len() == properties;
         match all.last_mut() {
             Some(last) if goes_on && !is_counters(line) && !line.trim_start().starts_with("reason=") => {
                 last.push(' ');

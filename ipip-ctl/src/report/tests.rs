@@ -223,6 +223,20 @@ Flags: X - disabled, R - running, I - invalid
 }
 
 #[test]
+fn a_comment_stands_alone_whatever_it_says() {
+    let [berlin, ..] = three();
+    for screen in [Screen::default(), Screen { width: Some(60), has_colours: false }] {
+        let lines = |comment: &str| {
+            let tunnel = TunnelView { comment: comment.into(), ..berlin.clone() };
+            detail::text(&numbered(&[tunnel]), screen).lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (plain, odd) = (lines("to Berlin"), lines("my name=foo"));
+        assert_eq!(odd[0], " 0 R ;;; my name=foo");
+        assert_eq!(odd[1..], plain[1..]);
+    }
+}
+
+#[test]
 fn properties_fill_the_lines_of_the_screen() {
     let [berlin, _, invalid] = three();
     let text = detail::text(&numbered(&[berlin, invalid]), Screen { width: Some(60), has_colours: false });
