@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipip_common::abi::{Action, Reason};
+
 use super::capture::Seen;
 use super::counters::Counters;
 use super::flow::Owner;
@@ -11,9 +13,6 @@ use super::traffic::Outcome;
 
 /// The part of the forwarded packets that tier 1 must carry.
 const FAST: f64 = 0.999;
-/// Reasons for which a packet is dropped, not handed on.
-const DROPS: [&str; 7] =
-    ["loop", "not-carried", "ttl-zero", "bad-ecn", "bad-length", "torn", "inner-version"];
 
 /// Everything that was measured.
 pub(super) struct Summary {
@@ -22,6 +21,11 @@ pub(super) struct Summary {
     pub(super) counters: [Counters; 2],
     pub(super) seen: Seen,
     pub(super) time: Duration,
+}
+
+/// Whether packets that are refused for this reason end there, and are not handed on.
+fn is_drop(name: &str) -> bool {
+    Reason::ALL.iter().any(|reason| reason.name() == name && reason.action() == Action::Drop)
 }
 
 /// How the packets of one owner were carried, at both ends and in both directions.
@@ -155,7 +159,7 @@ impl Summary {
             }
         }
         for (end, counters) in ["host1", "host2"].iter().zip(&self.counters) {
-            for row in counters.refused.iter().filter(|row| DROPS.contains(&row.reason.as_str())) {
+            for row in counters.refused.iter().filter(|row| is_drop(&row.reason)) {
                 faults.push(format!("{end} dropped {} packets as {}", count(row.packets), row.reason));
             }
         }
@@ -186,5 +190,21 @@ impl Summary {
             }
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_told_from_what_is_handed_on_or_carried() {
+        for name in ["loop", "torn", "no-slow-path", "own-source", "not-allowed", "bad-source", "bad-answer"]
+        {
+            assert!(is_drop(name), "{name}");
+        }
+        for name in ["local", "too-big", "odd-ecn", "of-tomorrow"] {
+            assert!(!is_drop(name), "{name}");
+        }
     }
 }
