@@ -114,14 +114,27 @@ fn all_are_documented_and_nothing_else_is() {
 }
 
 #[test]
-fn the_dashboard_asks_for_what_is_there() {
+fn the_dashboard_asks_for_all_that_is_there() {
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut asked = BTreeSet::new();
     collect_queries(&dashboard, &mut asked);
-    assert!(asked.len() > 8, "{asked:?}");
-    let names = names();
-    for name in &asked {
-        assert!(names.contains(name), "{name} is not exported");
+    assert_eq!(asked, names(), "contrib/grafana/ipip.json");
+}
+
+#[test]
+fn panels_of_the_dashboard_have_their_own_place_and_number() {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let (mut numbers, mut cells) = (BTreeSet::new(), BTreeSet::new());
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(numbers.insert(panel["id"].as_u64().unwrap()), "{}", panel["id"]);
+        let [left, top, width, height] =
+            ["x", "y", "w", "h"].map(|name| panel["gridPos"][name].as_u64().unwrap());
+        assert!(left + width <= 24, "{}", panel["title"]);
+        for row in top..top + height {
+            for column in left..left + width {
+                assert!(cells.insert((row, column)), "{} lies on another", panel["title"]);
+            }
+        }
     }
 }
 
