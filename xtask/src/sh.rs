@@ -37,10 +37,12 @@ pub(crate) fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// Returns `cargo` in the repository's root, without what the cargo that started xtask put into the environment.
+/// Returns `cargo` in the repository's root, without what the cargo that started xtask put into the environment, and
+/// building where xtask looks for the results, whatever the user's environment and configuration say.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new("cargo");
-    command.current_dir(root());
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target());
+    command.env_remove("CARGO_BUILD_TARGET").env_remove("CARGO_BUILD_TARGET_DIR");
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO" {
