@@ -52,6 +52,21 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Returns the user's search path for programs of root: with the folders that a user of Debian does not look in.
+pub(crate) fn path() -> String {
+    with_sbin(std::env::var("PATH").unwrap_or_default())
+}
+
+fn with_sbin(mut path: String) -> String {
+    for folder in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        if !path.split(':').any(|one| one == folder) {
+            path.push_str(if path.is_empty() { "" } else { ":" });
+            path.push_str(folder);
+        }
+    }
+    path
+}
+
 /// Returns a command that runs `program` as root with `envs` set: directly, or through sudo.
 pub(crate) fn as_root(program: &Path, envs: &[(String, String)]) -> Command {
     if is_root() {
@@ -231,6 +246,19 @@ fn send(pid: Pid, group: bool, signal: Signal) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn search_path_of_root_has_the_folders_of_root_once() {
+        let cases = [
+            ("/usr/local/bin:/usr/bin", "/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+            ("/usr/sbin:/usr/bin", "/usr/sbin:/usr/bin:/usr/local/sbin:/sbin"),
+            ("/sbin:/usr/local/sbin:/usr/sbin", "/sbin:/usr/local/sbin:/usr/sbin"),
+            ("", "/usr/local/sbin:/usr/sbin:/sbin"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(with_sbin(path.to_owned()), expected);
+        }
+    }
 
     #[test]
     fn signal_reaches_the_child_which_ends_as_it_likes() {

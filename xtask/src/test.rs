@@ -16,8 +16,8 @@ use crate::tally::Tally;
 use crate::{apt, debian, dist, run, sh, vm};
 
 /// What tests of the network start beside our own programs.
-const PROGRAMS: [&str; 7] =
-    ["iproute2", "tcpdump", "ethtool", "iputils-ping", "iperf3", "tshark", "python3-scapy"];
+const PROGRAMS: [&str; 8] =
+    ["iproute2", "procps", "tcpdump", "ethtool", "iputils-ping", "iperf3", "tshark", "python3-scapy"];
 
 /// A version that every other is newer than.
 const OLD_VERSION: &str = "0.0.1";
@@ -197,8 +197,9 @@ fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
         ("IPIP_CTL".to_owned(), built.ctl.display().to_string()),
         ("IPIP_SKIP_LOG".to_owned(), skip_log(tier).display().to_string()),
         ("IPIP_REQUIRE".to_owned(), required()),
+        ("PATH".to_owned(), sh::path()),
     ];
-    let passed_on = ["IPIP_PACKETS", "IPIP_CRASHES", "TRYCMD", "RUST_BACKTRACE", "RUST_LOG", "PATH"];
+    let passed_on = ["IPIP_PACKETS", "IPIP_CRASHES", "TRYCMD", "RUST_BACKTRACE", "RUST_LOG"];
     variables
         .extend(passed_on.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
     variables

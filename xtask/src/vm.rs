@@ -55,8 +55,7 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
 fn boot(vng: &Path, kernel: &Kernel, share: &Path, script: &Path, processors: u32) -> Command {
     let mut command = Command::new(vng);
     // vng starts its parts by name.
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{}:{path}", vng.parent().unwrap_or(vng).display()));
+    command.env("PATH", format!("{}:{}", vng.parent().unwrap_or(vng).display(), sh::path()));
     command.args(["--disable-kvm", "--disable-microvm", "--user", "root", "--memory", "2G"]);
     command.arg("--cpus").arg(processors.to_string());
     command.arg("--run").arg(&kernel.image).arg("--rwdir").arg(share);
@@ -80,7 +79,7 @@ pub(crate) fn count(object: &Path, bench: &Path, result: &Path) -> Result<()> {
     let text = format!(
         "mount -t bpf bpf /sys/fs/bpf\nmodprobe veth\nmodprobe tun\nip link set lo up\nexport PATH={}\n{} --counting --object {} \
          --folder {} ns veth >{}/out.txt 2>&1\nsync\n",
-        std::env::var("PATH").unwrap_or_default(),
+        sh::path(),
         bench.display(),
         object.display(),
         share.display(),
@@ -120,7 +119,7 @@ fn guest_script(share: &Path, built: &Built, binaries: &[PathBuf], filters: &[St
         built.object.display(),
         built.ctl.display(),
         test::required(),
-        std::env::var("PATH").unwrap_or_default(),
+        sh::path(),
     );
     for binary in binaries {
         let name = name_of(binary);
