@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut command = if args.words.is_empty() {
         lab(&built.ctl, args.seconds)?
     } else {
-        let mut command = sh::as_root(&built.ctl, &[]);
+        let mut command = sh::as_root(&built.ctl, &sh::set_among(&["RUST_LOG", "IPIP_SOCKET"]));
         command.args(&args.words);
         command
     };

@@ -67,6 +67,11 @@ fn with_sbin(mut path: String) -> String {
     path
 }
 
+/// Returns those of the variables that the user has set, for programs that sudo would hide them from.
+pub(crate) fn set_among(names: &[&str]) -> Vec<(String, String)> {
+    names.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
+}
+
 /// Returns a command that runs `program` as root with `envs` set: directly, or through sudo.
 pub(crate) fn as_root(program: &Path, envs: &[(String, String)]) -> Command {
     if is_root() {

@@ -199,9 +199,13 @@ fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
         ("IPIP_REQUIRE".to_owned(), required()),
         ("PATH".to_owned(), sh::path()),
     ];
-    let passed_on = ["IPIP_PACKETS", "IPIP_CRASHES", "TRYCMD", "RUST_BACKTRACE", "RUST_LOG"];
-    variables
-        .extend(passed_on.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
+    variables.extend(sh::set_among(&[
+        "IPIP_PACKETS",
+        "IPIP_CRASHES",
+        "TRYCMD",
+        "RUST_BACKTRACE",
+        "RUST_LOG",
+    ]));
     variables
 }
 
