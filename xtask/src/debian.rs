@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::sh::{self, Step};
-use crate::{apt, dist, kernel};
+use crate::{apt, dist, mirror};
 
 const SUITE: &str = "bookworm";
 /// What the tests want beside the bare system: what the package needs, and readers of what it brings.
@@ -30,7 +30,7 @@ pub(crate) fn base() -> Result<PathBuf> {
     let mut command = sh::as_root(Path::new("debootstrap"), &[]);
     command.args(["--variant=minbase", &format!("--include={PACKAGES}")]);
     command.arg(format!("--cache-dir={}", archives.display()));
-    command.arg(SUITE).arg(&base).arg(kernel::mirror()?);
+    command.arg(SUITE).arg(&base).arg(mirror::mirror()?);
     let step = Step {
         what: &format!("making a Debian ({SUITE}) to test the package in (once)"),
         about: "1 to 3 minutes",

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::apt;
+use crate::mirror::mirror;
 use crate::sh::{self, Step};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -180,22 +181,4 @@ impl Apt {
             .map(str::to_owned)
             .with_context(|| format!("{} has no kernel {series}: is the mirror complete?", self.suite))
     }
-}
-
-/// Returns the mirror this machine's apt uses for Debian.
-pub(crate) fn mirror() -> Result<String> {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    let parts = Path::new("/etc/apt/sources.list.d").read_dir();
-    files.extend(parts.into_iter().flatten().flatten().map(|file| file.path()));
-    let is_debian = |uri: &str| uri.contains("://") && uri.trim_end_matches('/').ends_with("/debian");
-    for text in files.iter().filter_map(|file| fs::read_to_string(file).ok()) {
-        let lines = text.lines().filter(|line| line.starts_with("deb ") || line.starts_with("URIs:"));
-        if let Some(uri) = lines.flat_map(str::split_whitespace).find(|word| is_debian(word)) {
-            return Ok(uri.to_owned());
-        }
-    }
-    bail!(
-        "the sources of apt in /etc/apt name no mirror of Debian, and this tier tests on Debian's kernels: run it on \
-         Debian, or leave it out (`cargo xtask test pure load prog net ctl`)"
-    )
 }

@@ -16,6 +16,7 @@ mod licences;
 mod linker;
 mod lint;
 mod mentions;
+mod mirror;
 mod object_shape;
 mod python;
 mod run;
