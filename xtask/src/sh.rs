@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Read, Seek, SeekFrom, Write, stderr};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ const TICK: Duration = Duration::from_millis(100);
 const PLAIN_REPORT: Duration = Duration::from_secs(30);
 const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 const TAIL_LINES: usize = 30;
+
+/// A signal asked for an end: of this process, or of a child alone, as sudo may keep Ctrl-C to its own terminal.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -97,8 +101,17 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(number.and_then(|number| u8::try_from(number).ok()).unwrap_or(1))
 }
 
+/// Fails once the user has interrupted a child.
+pub(crate) fn go_on() -> Result<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        bail!("interrupted: nothing more is started");
+    }
+    Ok(())
+}
+
 /// Runs a command in plain view and returns how it ended.
 pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
+    go_on()?;
     let shown = line(command);
     let child = command.spawn().with_context(|| format!("starting `{shown}`: is it installed?"))?;
     wait(child, false, None, |_| ()).with_context(|| format!("waiting for `{shown}`"))
@@ -133,6 +146,7 @@ impl Step<'_> {
     /// Runs the command with its output in a log, and a line that shows it is alive; prints the end of the log when it
     /// fails.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
+        go_on()?;
         let log = self.log()?;
         let out = File::create(&log).with_context(|| format!("creating the log {}", log.display()))?;
         let shown = line(command);
@@ -221,6 +235,9 @@ pub(crate) fn wait(
     let mut stopping = false;
     loop {
         if let Some(status) = child.try_wait().context("waiting for the child")? {
+            if stopping || matches!(status.signal(), Some(SIGINT | SIGTERM)) {
+                INTERRUPTED.store(true, Ordering::Relaxed);
+            }
             return if stopping && group { bail!("interrupted") } else { Ok(status) };
         }
         for signal in signals.pending() {
@@ -270,6 +287,7 @@ mod tests {
         let script = "trap 'exit 7' TERM; sleep 0.5; kill -s TERM $PPID; sleep 0.2; sleep 5 & wait";
         let status = show(Command::new("sh").args(["-c", script])).unwrap();
         assert_eq!(status.code(), Some(7));
+        assert!(go_on().is_err());
     }
 
     #[test]

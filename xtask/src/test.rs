@@ -277,6 +277,7 @@ fn count(command: &mut Command, name: &str, tier: &str) -> Result<Tally> {
         })
     });
     let status = sh::wait(child, false, None, |_| ())?;
+    sh::go_on()?;
     let counts = lines.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let mut tally = Tally::default();
     for one in &counts {

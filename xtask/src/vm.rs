@@ -46,6 +46,7 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
             limit: Some(LIMIT),
         };
         let booted = step.run(&mut boot(&vng, &kernel, &share, &script, 2));
+        sh::go_on()?;
         tally += collect(wanted.series, &share, binaries, booted);
     }
     Ok(tally)
