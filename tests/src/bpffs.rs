@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
+/// How the names of its directories begin, before the process.
+pub(crate) const PREFIX: &str = "ipip-bpf";
+
 /// A mounted BPF file system.
 #[derive(Debug)]
 pub struct BpfFs {
@@ -14,7 +17,8 @@ pub struct BpfFs {
 impl BpfFs {
     /// Mounts one.
     pub fn new() -> Self {
-        let folder = TempDir::with_prefix("ipip-bpf").expect("creating a temporary directory");
+        let folder = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
+            .expect("creating a temporary directory");
         mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), None::<&Path>)
             .expect("mounting a BPF file system");
         Self { folder }

@@ -16,6 +16,8 @@ use crate::netns::Netns;
 use crate::process::Running;
 use crate::wait;
 
+/// How the names of its directories begin, before the process.
+pub(crate) const PREFIX: &str = "ipip-state";
 /// How long the daemon may take until it answers.
 const START: Duration = Duration::from_mins(2);
 /// How long it may take until it has followed a change.
@@ -53,7 +55,8 @@ impl<'a> Daemon<'a> {
 
     /// A daemon with this configuration file that does not run yet.
     pub fn prepare(program: &Path, namespace: &'a Netns, config: &str) -> Self {
-        let folder = TempDir::with_prefix("ipip-state").expect("creating a temporary directory");
+        let folder = TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
+            .expect("creating a temporary directory");
         let daemon = Self { namespace, program: program.into(), running: None, pins: BpfFs::new(), folder };
         fs::write(daemon.config(), config).expect("writing the configuration");
         daemon

@@ -14,7 +14,10 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns};
+
+use crate::{bpffs, ctl};
 
 const PREFIX: &str = "ipip-t";
 const FOLDER: &str = "/run/netns";
@@ -189,14 +192,26 @@ fn join(left: (&Netns, &str), words: &[&str], right: (&Netns, &str)) {
 
 /// Deletes what test programs that were killed have left behind.
 fn sweep() {
-    let Ok(files) = fs::read_dir(FOLDER) else { return };
-    for file in files.flatten() {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
-            let _ = Command::new("ip").args(["netns", "delete", &name]).status();
-        }
+    for name in names_in(Path::new(FOLDER)).filter(|name| is_orphan(name, PREFIX)) {
+        let _ = Command::new("ip").args(["netns", "delete", &name]).status();
     }
+    let folder = std::env::temp_dir();
+    let is_left = |name: &String| [bpffs::PREFIX, ctl::PREFIX].iter().any(|prefix| is_orphan(name, prefix));
+    for path in names_in(&folder).filter(is_left).map(|name| folder.join(name)) {
+        let _ = umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        let _ = fs::remove_dir_all(&path);
+    }
+}
+
+fn names_in(folder: &Path) -> impl Iterator<Item = String> {
+    let files = folder.read_dir().into_iter().flatten().flatten();
+    files.map(|file| file.file_name().to_string_lossy().into_owned())
+}
+
+/// True for a name of this prefix and a process that is gone.
+fn is_orphan(name: &str, prefix: &str) -> bool {
+    let owner = name.strip_prefix(prefix).and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+    owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists())
 }
 
 #[track_caller]
