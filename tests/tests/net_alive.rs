@@ -158,6 +158,20 @@ fn k1_a_far_end_that_never_answered_stays_and_one_that_must_send_does_not() {
     running_is(&near, false, FOLLOW);
 }
 
+/// A mode that asks in one way has to have one.
+#[test]
+fn k1_a_far_end_that_cannot_be_asked_is_not_there() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let near = Daemon::start(&ctl, &pair.host1);
+    near.add(Pair::HOST1, Pair::HOST2, "--kind 6in4 --keepalive 50ms,2 --keepalive-mode reflect");
+    running_is(&near, false, FOLLOW);
+    let reason = "10.9.0.2 does not answer (keepalive 50ms,2); sending fails: no address to ask from";
+    assert_eq!(near.tunnel("ipip1")["reason"], reason);
+    near.run("set ipip1 --keepalive-mode auto");
+    running_is(&near, true, FOLLOW);
+}
+
 /// What the far end answered too late, twice, or never, brings nothing back.
 #[test]
 fn k1_forged_repeated_and_late_answers_do_not_keep_a_dead_tunnel_alive() {

@@ -320,7 +320,10 @@ impl Watch {
             Some(entry) => (entry.ends.local(), entry.ends.remote()),
             None => return,
         };
-        let (mut trouble, mut is_out) = (None, false);
+        // Whoever chose one way of asking relies on an answer.
+        let cannot_ask = ask.ways.is_empty() && self.watched.mode != KeepaliveMode::Auto;
+        let mut trouble = cannot_ask.then(|| "no address to ask from".to_owned());
+        let mut is_out = cannot_ask;
         for (way, flow) in asked {
             let sent_ns = now_ns();
             let probe = Probe { sequence: self.probing.sent, way: *way as u32, sent_ns };
