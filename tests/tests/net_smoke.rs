@@ -8,7 +8,7 @@ use ipip_tests::topology::Pair;
 fn a_ping_passes_through_a_tunnel() {
     let Some(ctl) = need::ctl() else { return };
     let pair = Pair::new();
-    let (near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
+    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
     near.add(Pair::HOST1, Pair::HOST2, "");
     far.add(Pair::HOST2, Pair::HOST1, "");
     pair.host1.address("ipip1", "192.168.50.1/30");
@@ -33,6 +33,13 @@ fn a_ping_passes_through_a_tunnel() {
         ping.is_ok_and(|ping| ping.status.success())
     };
     ipip_tests::wait::until_true("the far end answers", std::time::Duration::from_secs(10), answers);
+    // The next daemon puts its own program there.
+    near.kill();
+    near.restart();
+    let serves = || near.port("wan0")["tiers"] == serde_json::json!(["tc"]);
+    ipip_tests::wait::until_true("tier 2 serves", std::time::Duration::from_secs(10), serves);
+    assert!(!near.log().contains("attaching"), "{}", near.log());
+    assert!(answers());
     near.run("remove ipip1");
     assert!(near.tunnels().is_empty());
     assert_eq!(pair.host1.find_link("ipip1"), None, "the interface is gone");

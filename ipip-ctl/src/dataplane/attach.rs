@@ -121,10 +121,11 @@ impl Kernel {
         let pin = self.pins.link(direction.program(), link.index);
         let program = classifier(&mut self.programs, direction.program())?;
         if let Some(old) = pinned(&pin) {
-            let replaced = SchedClassifierLink::try_from(old)
-                .ok()
-                .and_then(|old| program.attach_to_link(old).ok())
-                .and_then(|id| program.take_link(id).ok());
+            let Ok(old) = SchedClassifierLink::try_from(old) else {
+                // The program itself, where the kernel has no links for it.
+                return attach_filter(program, link, direction, &pin);
+            };
+            let replaced = program.attach_to_link(old).ok().and_then(|id| program.take_link(id).ok());
             if replaced.is_some() {
                 return Ok(());
             }
