@@ -11,6 +11,7 @@ const MTU_WITHOUT_WAY: u32 = 1500;
 
 /// What is known of a tunnel's surroundings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Facts {
     /// The interface that the route to the remote uses, 0 for none.
     pub underlay: u32,
@@ -26,6 +27,8 @@ pub struct Facts {
     pub is_busy: bool,
     /// Another tunnel gets the packets that this one would accept.
     pub has_rival: bool,
+    /// Somebody has set its interface down.
+    pub is_down: bool,
 }
 
 /// The MTU in force: the one that is set, or that of the way less the outer header. Kinds that carry IPv6 never go
@@ -71,7 +74,7 @@ pub fn lower(tunnel: &Tunnel, id: u32, ifindex: u32, facts: &Facts) -> Option<Tu
 
 fn flags(tunnel: &Tunnel, facts: &Facts) -> TunnelFlags {
     TunnelFlags {
-        enabled: !tunnel.disabled && !facts.is_local_missing && !facts.has_rival,
+        enabled: !(tunnel.disabled || facts.is_local_missing || facts.has_rival || facts.is_down),
         clamp_tcp_mss: tunnel.clamp_tcp_mss,
         inherit_dont_fragment: tunnel.dont_fragment == DontFragment::Inherit,
         allow_fast_path: tunnel.allow_fast_path,

@@ -169,6 +169,7 @@ fn a_tunnels_interface_is_looked_after() {
     host.run("ip link set ipip1 mtu 1000");
     at_once("the MTU is as it was", || host.link("ipip1").mtu == 1480);
     host.run("ip link set ipip1 down");
+    at_once("it is out of use", || near.tunnel("ipip1")["reason"] == "its interface is down");
     host.run("ip link set ipip1 up");
     at_once("the far end answers again", pings);
 

@@ -38,6 +38,29 @@ fn a_local_address_that_is_not_there_is_named_and_waited_for() {
     }
 }
 
+/// Of a tunnel whose ends nobody knows any more, the old ones get nothing either.
+#[test]
+fn another_remote_without_a_way_ends_the_way_to_the_one_before() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let near = Daemon::start(&ctl, &pair.host1);
+    near.run("add ipip1 --remote-address 10.9.0.2");
+    wait_for_reason(&near, "");
+    pair.host1.address("ipip1", "192.168.50.1/30");
+    let send = || {
+        let ping =
+            pair.host1.command("ping").args(["-c", "3", "-i", "0.1", "-W", "1", "192.168.50.2"]).output();
+        assert!(ping.is_ok_and(|ping| !ping.status.success()));
+        near.counter("ipip1", "tc", "sent-packets")
+    };
+    let sent = send();
+    assert!(sent >= 3);
+    near.run("set ipip1 remote-address=198.51.100.9 keepalive=0");
+    wait_for_reason(&near, "no route to 198.51.100.9");
+    let sent = near.counter("ipip1", "tc", "sent-packets");
+    assert_eq!(send(), sent, "{}", near.run("print detail"));
+}
+
 /// conformance: L6
 #[test]
 fn a_route_through_the_tunnel_itself_is_no_way() {

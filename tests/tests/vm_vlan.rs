@@ -49,6 +49,40 @@ fn tagged_frames_are_not_taken_for_untagged_ones() {
     wait::until_true("tier 1 is there", Duration::from_secs(10), has_tier_1);
 }
 
+/// What a bridge or a bond is made of is no port of its own, and can join it while the daemon runs.
+#[test]
+fn a_tunnel_goes_over_a_bridge_and_over_a_bond() {
+    let Some(ctl) = need::ctl() else { return };
+    if !need::module("bridge") || !need::module("bonding") {
+        return;
+    }
+    for kind in ["bridge", "bond"] {
+        let pair = Pair::unnumbered();
+        let (near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
+        for (host, daemon) in [(&pair.host1, &near), (&pair.host2, &far)] {
+            host.forward();
+            wait::until_true("wan0 is a port", Duration::from_secs(10), || has_port(daemon, "wan0"));
+            host.run(&format!("ip link add over type {kind}"));
+            host.run("ip link set over up");
+            wait::until_true("the empty one is a port", Duration::from_secs(10), || has_port(daemon, "over"));
+            host.run("ip link set wan0 down");
+            host.run("ip link set wan0 master over");
+            host.run("ip link set wan0 up");
+            wait::until_true("wan0 is none", Duration::from_secs(10), || !has_port(daemon, "wan0"));
+        }
+        pair.number("over");
+        near.add(Pair::HOST1, Pair::HOST2, "");
+        far.add(Pair::HOST2, Pair::HOST1, "");
+        number([(&pair.host1, "ipip1"), (&pair.host2, "ipip1")], V4);
+        exercise([&pair.host1, &pair.host2], V4, 1480);
+    }
+}
+
+fn has_port(daemon: &Daemon<'_>, name: &str) -> bool {
+    let status: serde_json::Value = serde_json::from_str(&daemon.run("status --json")).expect("JSON");
+    status["ports"].as_array().expect("a list").iter().any(|port| port["name"] == name)
+}
+
 /// conformance: D11
 #[test]
 fn a_tunnel_goes_over_one_tag_and_over_two() {

@@ -15,11 +15,16 @@ impl Engine {
         // The kernel finds no way from an address that is not its own.
         let local = tunnel.local.filter(|_| !is_local_missing);
         let way = self.netlink.way_to(tunnel.remote, local).await;
-        let mut facts = Facts { is_local_missing, is_busy: self.cpus.is_busy(id), ..Facts::default() };
+        let was_up = self.installed(&tunnel.name).is_some_and(|installed| installed.was_up);
+        let is_down = was_up && self.links.get(ifindex).is_some_and(|link| !link.is_up);
+        let is_busy = self.cpus.is_busy(id);
+        let mut facts = Facts { is_local_missing, is_busy, is_down, ..Facts::default() };
         if let Some(way) = way {
             // A failure is that of an interface that is not there.
             let _ = self.know_link(way.ifindex).await;
-            let link_mtu = self.links.get(way.ifindex).map(|link| link.mtu);
+            let link = self.links.get(way.ifindex);
+            let link_mtu =
+                link.map(|link| if tunnel.remote.is_ipv6() { mtu_of_ipv6(link) } else { link.mtu });
             facts.underlay = way.ifindex;
             facts.next_hop = Some(way.gateway.unwrap_or(tunnel.remote));
             facts.way_mtu = way.mtu.or(link_mtu);
@@ -65,6 +70,13 @@ impl Engine {
     }
 }
 
+/// The MTU of IPv6 packets on an interface, which a router's advertisement may make smaller than the interface's.
+fn mtu_of_ipv6(link: &Link) -> u32 {
+    let file = format!("/proc/sys/net/ipv6/conf/{}/mtu", link.name);
+    let own = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+    link.mtu.min(own.unwrap_or(u32::MAX))
+}
+
 /// Why a tunnel does not run whose outer packets would come back to it.
 pub(super) fn through_itself(tunnel: &Tunnel) -> String {
     format!("the route to {} leads through the tunnel itself", tunnel.remote)
@@ -75,6 +87,7 @@ fn why_not_running(tunnel: &Tunnel, ifindex: u32, facts: &Facts, underlay: Optio
     let remote = tunnel.remote;
     match tunnel.local {
         _ if tunnel.disabled => Some("disabled".to_owned()),
+        _ if facts.is_down => Some("its interface is down".to_owned()),
         Some(local) if facts.is_local_missing => {
             Some(format!("local-address {local} is not an address of this host"))
         }
@@ -104,6 +117,7 @@ mod tests {
             is_running,
             kind: String::new(),
             lower: None,
+            master: None,
             has_xdp: false,
             group: 0,
         }

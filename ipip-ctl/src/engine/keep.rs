@@ -53,7 +53,7 @@ impl Engine {
         if self.links.get(ifindex).is_none() {
             self.know_link(ifindex).await?;
         }
-        if self.links.get(ifindex).is_none() {
+        if self.links.tun(ifindex).is_none() {
             self.lost(&tunnel.name);
             return Ok(());
         }
@@ -177,6 +177,10 @@ impl Engine {
             if !peers.contains(&other) {
                 self.kernel.clear_peer(&other)?;
             }
+        }
+        if wanted.is_none() && self.kernel.tunnel(id).is_some() {
+            // Nobody knows its ends any more: what it had would go on with those before.
+            self.kernel.clear_tunnel(id)?;
         }
         if let Some(installed) = self.installed_mut(&tunnel.name) {
             installed.entry = wanted;

@@ -30,6 +30,11 @@ impl Links {
         self.by_index.values()
     }
 
+    /// An interface that may be a tunnel's: its number may be another's by now, which came from another namespace.
+    pub(super) fn tun(&self, index: u32) -> Option<&Link> {
+        self.get(index).filter(|link| link.kind == "tun")
+    }
+
     /// Whether VLANs stand on an interface.
     pub(super) fn has_vlans(&self, index: u32) -> bool {
         self.iter().any(|link| link.kind == "vlan" && link.lower == Some(index))
@@ -126,6 +131,7 @@ mod tests {
             is_running: true,
             kind: String::new(),
             lower: None,
+            master: None,
             has_xdp: false,
             group: 0,
         }

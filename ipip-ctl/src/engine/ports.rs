@@ -12,6 +12,9 @@ use crate::netlink::Link;
 
 /// How netlink names the kind of a veth.
 const VETH: &str = "veth";
+/// Kinds of interfaces that are made of others, whose packets are theirs. No interface can join some of them while XDP is
+/// attached.
+const MADE_OF_OTHERS: [&str; 4] = ["bond", "team", "bridge", "openvswitch"];
 
 /// A port that programs are attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +130,10 @@ impl Engine {
     }
 
     fn wants(&self, link: &Link) -> bool {
+        let master = link.master.and_then(|master| self.links.get(master));
+        if master.is_some_and(|master| MADE_OF_OTHERS.contains(&master.kind.as_str())) {
+            return false;
+        }
         self.interfaces.as_ref().is_none_or(|names| names.contains(&link.name))
     }
 
@@ -148,6 +155,9 @@ impl Engine {
     fn add_xdp(&mut self, link: &Link) -> Result<(), NoXdp> {
         if !forwards(&link.name) && !self.kernel.has_xdp(link.index) {
             return Err(NoXdp::NotForwarding);
+        }
+        if MADE_OF_OTHERS.contains(&link.kind.as_str()) {
+            return Err(NoXdp::NotNative(format!("a {} is served by tier 2", link.kind)));
         }
         self.kernel.attach_xdp(link).unwrap_or_else(|failure| Err(NoXdp::NotNative(failure.message)))
     }

@@ -30,7 +30,7 @@ impl Engine {
         let mut stale = Vec::new();
         for (ifindex, port) in self.kernel.ports() {
             let Some(id) = port.tunnel_id() else { continue };
-            let link = self.links.get(*ifindex);
+            let link = self.links.tun(*ifindex);
             if link.is_some_and(|link| self.table.contains(&link.name)) {
                 continue;
             }
@@ -109,7 +109,7 @@ impl Engine {
         let indices: Vec<u32> = tunnels
             .iter()
             .map(|(_, ifindex)| *ifindex)
-            .filter(|ifindex| self.links.get(*ifindex).is_some())
+            .filter(|ifindex| self.links.tun(*ifindex).is_some())
             .collect();
         if let Err(failure) = self.netlink.remove(&indices, self.links.free_group()).await {
             log::error!("{failure}");

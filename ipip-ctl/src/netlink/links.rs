@@ -31,6 +31,8 @@ pub struct Link {
     pub kind: String,
     /// The interface that this one stands on, as a VLAN's on its port's.
     pub lower: Option<u32>,
+    /// The interface that it is a part of, as a bond's or a bridge's ports are.
+    pub master: Option<u32>,
     /// An XDP program of any mode is attached.
     pub has_xdp: bool,
     /// The number of the group that it is in, 0 unless somebody has put it in another.
@@ -135,6 +137,7 @@ fn link(message: &LinkMessage) -> Link {
         is_running: flags.contains(LinkFlags::LowerUp),
         kind: String::new(),
         lower: None,
+        master: None,
         has_xdp: false,
         group: 0,
     };
@@ -147,6 +150,7 @@ fn link(message: &LinkMessage) -> Link {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Group(group) => link.group = *group,
             LinkAttribute::Link(lower) => link.lower = Some(*lower),
+            LinkAttribute::Controller(master) => link.master = Some(*master),
             LinkAttribute::Address(address) if is_ethernet => link.mac = address.as_slice().try_into().ok(),
             LinkAttribute::LinkInfo(facts) => {
                 for fact in facts {
