@@ -8,6 +8,7 @@ mod flag;
 mod hook;
 mod pace;
 mod packet;
+mod peer;
 mod prober;
 mod socket;
 mod view;
