@@ -79,7 +79,7 @@ impl Hook {
     /// Tells the command of changes, one after the other. Of each tunnel the last one waits, so that it hears how things are,
     /// however long it takes; and nothing that it has been told, by this daemon or the one before.
     pub async fn follow(self, mut changes: UnboundedReceiver<Change>, alive: Alive) {
-        let mut waiting = Waiting::default();
+        let (mut waiting, mut told) = (Waiting::default(), HashMap::new());
         loop {
             if waiting.order.is_empty() {
                 let Some(change) = changes.recv().await else { return };
@@ -88,15 +88,21 @@ impl Hook {
             while let Ok(change) = changes.try_recv() {
                 waiting.put(change);
             }
-            let (Some(change), Some(command)) = (waiting.take(), self.command()) else { continue };
-            let told = alive.told(change.id, &change.tunnel).unwrap_or(change.told);
+            let Some(change) = waiting.take() else { continue };
+            // Of a tunnel that is gone only this loop knows what was told.
+            let heard = told.get(&change.tunnel).copied();
+            let heard = heard.or_else(|| alive.told(change.id, &change.tunnel).unwrap_or(change.told));
             // Of a tunnel that has never run there is nothing to tell until it does.
-            if told.unwrap_or(false) == change.running {
+            if heard.unwrap_or(false) == change.running {
                 continue;
             }
-            if let Err(why) = run(&command, &change, PATIENCE).await {
+            if let Some(command) = self.command()
+                && let Err(why) = run(&command, &change, PATIENCE).await
+            {
                 log::warn!("hook {}: tunnel {}: {why}", command.display(), change.tunnel);
             }
+            // Where nobody listens it is told too: a hook that comes later hears what changes from then on.
+            told.insert(change.tunnel.clone(), change.running);
             alive.note_told(change.id, &change.tunnel, change.running);
         }
     }
