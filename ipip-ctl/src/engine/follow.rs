@@ -52,11 +52,11 @@ impl Engine {
         }
         if changes.concern_ways() {
             let names = self.touched(&changes);
-            if changes.concern_routes() {
-                for name in &names {
-                    if let Some(installed) = self.installed_mut(name) {
-                        installed.looped.forget();
-                    }
+            for name in &names {
+                let remote = self.table.get(name).map(|tunnel| tunnel.remote);
+                let is_routed = changes.ways || remote.is_some_and(|remote| changes.routes.cover(remote));
+                if is_routed && let Some(installed) = self.installed_mut(name) {
+                    installed.looped.forget();
                 }
             }
             self.follow_all(&names).await;

@@ -60,7 +60,7 @@ impl Engine {
         let (facts, mut reason) = self.facts(tunnel, id, ifindex).await;
         let is_loop = facts.underlay == ifindex && !tunnel.disabled;
         if let Some(installed) = self.installed_mut(&tunnel.name)
-            && installed.looped.look(is_loop, Instant::now())
+            && installed.looped.look(is_loop, (tunnel.local, tunnel.remote), Instant::now())
             && !tunnel.disabled
         {
             reason = through_itself(tunnel);
@@ -161,7 +161,7 @@ impl Engine {
             installed.entry = None;
         }
         let carries_ipv6 = tunnel.kind.carries(Carried::Ipv6);
-        if before.is_some_and(|before| before.flags.carries_ipv6 != carries_ipv6) {
+        if before.is_none_or(|before| before.flags.carries_ipv6 != carries_ipv6) {
             switch_ipv6(&tunnel.name, carries_ipv6);
         }
         let peers = wanted.as_ref().map(lower::peers).unwrap_or_default();

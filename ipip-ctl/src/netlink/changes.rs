@@ -80,12 +80,6 @@ impl Changes {
         *self == Self::default()
     }
 
-    /// Whether a route or a rule has changed.
-    #[must_use]
-    pub fn concern_routes(&self) -> bool {
-        self.ways || !self.routes.is_empty()
-    }
-
     /// Whether the way to somewhere may have changed.
     #[must_use]
     pub fn concern_ways(&self) -> bool {
