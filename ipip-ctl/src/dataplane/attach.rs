@@ -103,6 +103,11 @@ impl Kernel {
         }
     }
 
+    /// Takes the XDP program off an interface, where it is ours.
+    pub fn detach_xdp(&self, ifindex: u32) {
+        remove(&self.pins.link(program::XDP_PORT, ifindex));
+    }
+
     /// Whether an earlier daemon attached the XDP program to this interface.
     #[must_use]
     pub fn has_xdp(&self, ifindex: u32) -> bool {

@@ -43,6 +43,9 @@ impl Kernel {
         for link in ports {
             for layout in &layouts {
                 for name in [program::XDP_PORT, program::TC_PORT] {
+                    if name == program::XDP_PORT && link.is_made_of_others() {
+                        continue;
+                    }
                     let (old, own) =
                         (self.pins.link_of(layout, name, link.index), self.pins.link(name, link.index));
                     if own.exists() || fs::rename(old, own).is_err() {

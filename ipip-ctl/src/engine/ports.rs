@@ -12,10 +12,6 @@ use crate::netlink::Link;
 
 /// How netlink names the kind of a veth.
 const VETH: &str = "veth";
-/// Kinds of interfaces that are made of others, whose packets are theirs. No interface can join some of them while XDP is
-/// attached.
-const MADE_OF_OTHERS: [&str; 4] = ["bond", "team", "bridge", "openvswitch"];
-
 /// A port that programs are attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PortState {
@@ -130,11 +126,11 @@ impl Engine {
     }
 
     fn wants(&self, link: &Link) -> bool {
-        let master = link.master.and_then(|master| self.links.get(master));
-        if master.is_some_and(|master| MADE_OF_OTHERS.contains(&master.kind.as_str())) {
-            return false;
+        if let Some(names) = &self.interfaces {
+            return names.contains(&link.name);
         }
-        self.interfaces.as_ref().is_none_or(|names| names.contains(&link.name))
+        let master = link.master.and_then(|master| self.links.get(master));
+        !master.is_some_and(Link::is_made_of_others)
     }
 
     async fn add_port(&mut self, link: &Link, mac: [u8; 6]) {
@@ -156,7 +152,8 @@ impl Engine {
         if !forwards(&link.name) && !self.kernel.has_xdp(link.index) {
             return Err(NoXdp::NotForwarding);
         }
-        if MADE_OF_OTHERS.contains(&link.kind.as_str()) {
+        if link.is_made_of_others() {
+            self.kernel.detach_xdp(link.index);
             return Err(NoXdp::NotNative(format!("a {} is served by tier 2", link.kind)));
         }
         self.kernel.attach_xdp(link).unwrap_or_else(|failure| Err(NoXdp::NotNative(failure.message)))

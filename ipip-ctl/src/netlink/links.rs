@@ -39,6 +39,14 @@ pub struct Link {
     pub group: u32,
 }
 
+impl Link {
+    /// Whether it is made of others, whose packets are its own. No interface can join some of these while XDP is attached.
+    #[must_use]
+    pub fn is_made_of_others(&self) -> bool {
+        ["bond", "team", "bridge", "openvswitch"].contains(&self.kind.as_str())
+    }
+}
+
 impl Netlink {
     /// All interfaces.
     ///
