@@ -91,7 +91,7 @@ impl Frame for TcFrame {
         // Not counted yet in what a virtual machine sent or a program has changed; Linux 6.19 does so on egress.
         let is_uncounted = segments == 0 && size != 0;
         let counted = if is_uncounted {
-            (self.length().wrapping_sub(HEADERS) / size).wrapping_add(1)
+            self.length().saturating_sub(HEADERS).wrapping_add(size).wrapping_sub(1) / size
         } else {
             segments
         };
