@@ -47,18 +47,18 @@ fn another_remote_without_a_way_ends_the_way_to_the_one_before() {
     near.run("add ipip1 --remote-address 10.9.0.2");
     wait_for_reason(&near, "");
     pair.host1.address("ipip1", "192.168.50.1/30");
-    let send = || {
+    let ping = || {
         let ping =
             pair.host1.command("ping").args(["-c", "3", "-i", "0.1", "-W", "1", "192.168.50.2"]).output();
         assert!(ping.is_ok_and(|ping| !ping.status.success()));
         near.counter("ipip1", "tc", "sent-packets")
     };
-    let sent = send();
+    let sent = ping();
     assert!(sent >= 3);
     near.run("set ipip1 remote-address=198.51.100.9 keepalive=0");
     wait_for_reason(&near, "no route to 198.51.100.9");
     let sent = near.counter("ipip1", "tc", "sent-packets");
-    assert_eq!(send(), sent, "{}", near.run("print detail"));
+    assert_eq!(ping(), sent, "{}", near.run("print detail"));
 }
 
 /// conformance: L6

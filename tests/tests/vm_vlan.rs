@@ -79,8 +79,8 @@ fn a_tunnel_goes_over_a_bridge_and_over_a_bond() {
 }
 
 fn has_port(daemon: &Daemon<'_>, name: &str) -> bool {
-    let status: serde_json::Value = serde_json::from_str(&daemon.run("status --json")).expect("JSON");
-    status["ports"].as_array().expect("a list").iter().any(|port| port["name"] == name)
+    let status: serde_json::Value = serde_json::from_str(&daemon.run("status --json")).unwrap_or_default();
+    status["ports"].as_array().is_some_and(|ports| ports.iter().any(|port| port["name"] == name))
 }
 
 /// conformance: D11
