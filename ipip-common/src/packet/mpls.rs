@@ -21,11 +21,13 @@ pub const ENTRY: u32 = 4;
 /// Entries of a stack that is looked through. Below more of them the packet is carried as it is.
 const DEEPEST: u32 = 4;
 /// Bytes that an Ethernet frame holds at least (IEEE 802.3 3.2.7): a shorter packet is padded up to it.
-const SHORTEST_PAYLOAD: u32 = 46;
+pub(crate) const SHORTEST_PAYLOAD: u32 = 46;
 /// All ones above the bytes of the deepest stack.
 const LONGEST_STACK: u32 = 0x1f;
-const BOTTOM_OF_STACK: u32 = 0x100;
-const LABEL_SHIFT: u32 = 12;
+/// Set in the last entry of a stack.
+pub(crate) const BOTTOM_OF_STACK: u32 = 0x100;
+/// Bits below the label.
+pub(crate) const LABEL_SHIFT: u32 = 12;
 /// The three traffic class bits (RFC 5462).
 const CLASS: u32 = 0xe00;
 

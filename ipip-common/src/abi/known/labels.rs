@@ -1,11 +1,10 @@
 //! The label stack above a flow, as the flow's key holds it.
 
 use super::both;
+use crate::packet::mpls::{BOTTOM_OF_STACK, LABEL_SHIFT};
 
 /// All of a stack entry but its TTL, in host order.
 const WITHOUT_TTL: u32 = 0xffff_ff00;
-/// Bits below the label.
-const LABEL_SHIFT: u32 = 12;
 
 /// One or two stack entries (RFC 3032 2.1) without their TTLs, and the label that the packet leaves with. Labels, class
 /// and depth decide about the way; the TTL differs between packets.
@@ -42,7 +41,7 @@ impl Labels {
     #[must_use]
     #[inline(always)]
     pub const fn is_last(memory: u32) -> bool {
-        memory & 0x100_u32.to_be() != 0
+        memory & BOTTOM_OF_STACK.to_be() != 0
     }
 
     /// A stack entry as it stands in memory, with the label `out` ([`super::KnownFlow::out_label`]) and a TTL that is one

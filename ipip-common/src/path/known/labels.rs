@@ -10,12 +10,10 @@ use crate::{
     abi::{Carried, Family, KnownFlow, LABELLED, LABELLED_DECAPSULATED, Labels},
     env::Memory,
     frame::Raw,
+    packet::mpls::{self, SHORTEST_PAYLOAD},
 };
 
-/// Bytes of a stack entry (RFC 3032 2.1).
-const ENTRY: usize = 4;
-/// The longest payload that may end in padding, which only the whole paths tell from the packet (IEEE 802.3 3.2.7).
-const SHORTEST_PAYLOAD: u32 = 46;
+const ENTRY: usize = mpls::ENTRY as usize;
 
 /// A label stack, which has no length of its own: it is all of the frame.
 struct Stack;
@@ -57,6 +55,7 @@ impl Load for Stack {
 pub(super) fn tunnel(frame: &mut impl Raw, memory: &impl Memory) -> Known {
     let Some(known) = find_under(frame, memory, ETHERNET, LABELLED) else { return Known::Unknown };
     let total_len = Stack::total_len(frame, ETHERNET);
+    // Only the whole paths tell padding from the packet.
     let is_whole = total_len > SHORTEST_PAYLOAD && frame.length() == total_len;
     if !is_whole || total_len > known.most() || Stack::ttl(frame, ETHERNET) < 2 {
         return Known::Unknown;
