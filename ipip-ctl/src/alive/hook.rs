@@ -19,6 +19,7 @@ use super::Alive;
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A running flag that came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -89,9 +90,8 @@ impl Hook {
                 waiting.put(change);
             }
             let Some(change) = waiting.take() else { continue };
-            // Of a tunnel that is gone only this loop knows what was told.
-            let heard = told.get(&change.tunnel).copied();
-            let heard = heard.or_else(|| alive.told(change.id, &change.tunnel).unwrap_or(change.told));
+            // Nobody else tells: what this loop has not told is as the daemon before left it.
+            let heard = told.get(&change.tunnel).copied().or(change.told);
             // Of a tunnel that has never run there is nothing to tell until it does.
             if heard.unwrap_or(false) == change.running {
                 continue;

@@ -140,14 +140,7 @@ impl Alive {
         self.shared.maps.clear(id);
     }
 
-    /// What the hook was told last of the tunnel with this ID and name; the outer `None`: there is none.
-    #[must_use]
-    pub fn told(&self, id: u32, name: &str) -> Option<Option<bool>> {
-        let state = self.shared.state();
-        state.watches.get(&id).filter(|watch| watch.watched.name == name).map(|watch| watch.told())
-    }
-
-    /// Notes what it was told.
+    /// Notes what the hook was told of the tunnel with this ID and name.
     pub fn note_told(&self, id: u32, name: &str, running: bool) {
         let mut state = self.shared.state();
         if let Some(watch) = state.watches.get_mut(&id).filter(|watch| watch.watched.name == name) {
