@@ -58,7 +58,7 @@ pub trait Env {
 /// What [`crate::path::known`] asks of a tier that remembers flows.
 pub trait Memory {
     /// The flow that stands at this place of the table (see [`crate::abi::place`]), whichever it is.
-    fn known(&self, place: u32) -> Option<&KnownFlow>;
+    fn known(&self, place: u64) -> Option<&KnownFlow>;
     /// The present epoch (see [`crate::abi::epoch`]).
     fn epoch(&self) -> u32;
     /// Now, in the kernel's jiffies.

@@ -79,7 +79,7 @@ pub struct TableEnv {
     /// The CPU that all packets of a tunnel with `spread` are handed over to.
     pub other_cpu: Cell<Option<u32>>,
     /// What is remembered of flows. A test's few entries are never given back.
-    pub known: RefCell<BTreeMap<u32, &'static KnownFlow>>,
+    pub known: RefCell<BTreeMap<u64, &'static KnownFlow>>,
     /// The first eight bytes of the frame at hand.
     pub address: Cell<u64>,
 }
@@ -233,7 +233,7 @@ impl Env for TableEnv {
 }
 
 impl Memory for TableEnv {
-    fn known(&self, place: u32) -> Option<&KnownFlow> {
+    fn known(&self, place: u64) -> Option<&KnownFlow> {
         self.known.borrow().get(&place).copied()
     }
 

@@ -94,10 +94,10 @@ impl Changing {
 #[unsafe(no_mangle)]
 pub(crate) static IDENT_BLOCK: Global<u32> = Global::new(65536);
 
-/// Bits of a flow's place that the table is too small for: 32 less `ipip_common::abi::flow_bits`. Set at load, with the
+/// Bits of a flow's place that the table is too small for: 64 less `ipip_common::abi::flow_bits`. Set at load, with the
 /// table's size.
 #[unsafe(no_mangle)]
-pub(crate) static FLOW_SHIFT: Global<u32> = Global::new(32 - LEAST_FLOW_BITS);
+pub(crate) static FLOW_SHIFT: Global<u32> = Global::new(u64::BITS - LEAST_FLOW_BITS);
 
 /// Bytes in front of the network header of what the tunnel interface sends: none on a TUN device. The test
 /// run of the kernel always brings an Ethernet header and sets 14. Set at load.

@@ -163,7 +163,7 @@ impl Env for Host<'_> {
 }
 
 impl Memory for Host<'_> {
-    fn known(&self, place: u32) -> Option<&KnownFlow> {
+    fn known(&self, place: u64) -> Option<&KnownFlow> {
         self.tables.known(place)
     }
 

@@ -103,6 +103,15 @@ pub const fn ident_block(cpus: u32) -> u32 {
 }
 
 impl Traffic {
+    /// The same as [`Self::take_idents`] for one packet.
+    #[inline(always)]
+    pub const fn take_ident(&mut self, block: u32) -> u16 {
+        let taken = self.ident;
+        let mask = block.wrapping_sub(1);
+        self.ident = taken ^ (taken ^ taken.wrapping_add(1)) & mask;
+        taken as u16
+    }
+
     /// Takes the identifications of `segments` packets that belong together from this CPU's block of `block`, and
     /// returns the first.
     #[inline(always)]
@@ -169,6 +178,18 @@ mod tests {
             assert_eq!(u32::from(traffic.take_idents(1, block)), base);
         }
         assert_eq!(seen.len(), 65_536);
+    }
+
+    #[test]
+    fn one_is_taken_as_many_are() {
+        for block in [65_536, 0x8000, 4, 1] {
+            for ident in [0, 1, 0x7ffe, 0x7fff, 0x8000, 0x8003, 0xfffe, 0xffff] {
+                let mut one = Traffic { ident, ..Traffic::default() };
+                let mut many = one;
+                assert_eq!(one.take_ident(block), many.take_idents(1, block), "{ident:#x} of {block:#x}");
+                assert_eq!(one, many, "{ident:#x} of {block:#x}");
+            }
+        }
     }
 
     #[test]

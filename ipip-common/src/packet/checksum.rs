@@ -25,13 +25,26 @@ pub const fn fold_words(sum: u64) -> u16 {
     ((sum >> 16).wrapping_add(sum & 0xffff) & 0xffff) as u16
 }
 
-/// Whether the sum of a few words is that of a right header: all ones. The same as [`fold_words`], but for sums below 2^35
-/// and with two steps, of which the second leaves no more than 0x10007.
+/// Whether the sum of a header's words is that of a right one: all ones. The same as folding it with [`fold_words`], in one
+/// step: it is a multiple of 0xffff and not zero, which no header's is.
+///
+/// A number is a multiple of an odd one if its product with the inverse (modulo 2^64) is no more than the quotient of the
+/// largest number (Warren, Hacker's Delight, 10-17). 0xffff times the word below is 2^64 - 1: it is the quotient, and less
+/// than zero it is the inverse.
 #[must_use]
 #[inline(always)]
 pub const fn is_all_ones(sum: u64) -> bool {
-    let sum = (sum >> 16).wrapping_add(sum & 0xffff);
-    (sum >> 16).wrapping_add(sum & 0xffff) == 0xffff
+    const QUOTIENT: u64 = 0x0001_0001_0001_0001;
+    sum.wrapping_mul(QUOTIENT).wrapping_neg() <= QUOTIENT
+}
+
+/// The checksum field of an IPv4 header after its TTL became one less, as the field stands in memory on a little-endian
+/// processor: there the TTL is the lower half of its word. The same as [`update`].
+#[must_use]
+#[inline(always)]
+pub const fn after_hop(checksum: u16) -> u16 {
+    let sum = (checksum as u32).wrapping_add(1);
+    sum.wrapping_add(sum.wrapping_add(1) >> 16) as u16
 }
 
 /// Folds the carries of a running sum into 16 bits.
@@ -90,7 +103,7 @@ mod tests {
         {
             let sum = words.into_iter().fold(0_u64, |sum, word| sum + u64::from(word));
             assert_eq!(fold_words(sum), fold(words.into_iter().fold(0, add_word)), "{words:x?}");
-            assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff, "{words:x?}");
+            assert!(sum == 0 || is_all_ones(sum) == (fold_words(sum) == 0xffff), "{words:x?}");
         }
     }
 
@@ -99,6 +112,14 @@ mod tests {
         // RFC 1071 section 3: 00 01 f2 03 f4 f5 f6 f7 sums to ddf2.
         let sum = [0x0001_f203, 0xf4f5_f6f7].into_iter().fold(0, add_word);
         assert_eq!(fold(sum), 0xddf2);
+    }
+
+    // conformance: C3
+    #[test]
+    fn a_hop_is_an_update() {
+        for checksum in 0..=u16::MAX {
+            assert_eq!(after_hop(checksum), update(checksum, 1, 0), "{checksum:#x}");
+        }
     }
 
     // conformance: C3
@@ -124,6 +145,7 @@ mod tests {
         #[test]
         fn a_right_header_is_all_ones(words in prop::array::uniform5(any::<u32>())) {
             let sum: u64 = words.into_iter().map(u64::from).sum();
+            prop_assume!(sum != 0);
             prop_assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff);
             let missing = u64::from(!fold_words(sum));
             prop_assert!(is_all_ones(sum.wrapping_add(missing)));

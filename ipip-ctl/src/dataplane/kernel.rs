@@ -194,7 +194,7 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     let memory = sysinfo().map_err(|error| Failure::io("asking for the memory", &error.into()))?.ram_total();
     let ident_block = ident_block(cpus);
     let flow_bits = flow_bits(memory, cpus);
-    let flow_shift = 32_u32.saturating_sub(flow_bits);
+    let flow_shift = u64::BITS.saturating_sub(flow_bits);
     let mut loader = EbpfLoader::new();
     loader.override_global("IDENT_BLOCK", &ident_block, true);
     loader.override_global("FLOW_SHIFT", &flow_shift, true);

@@ -25,8 +25,8 @@ impl XdpMemory {
 
 impl Memory for XdpMemory {
     #[inline(always)]
-    fn known(&self, place: u32) -> Option<&KnownFlow> {
-        maps::FLOWS.get(place >> maps::FLOW_SHIFT.load())
+    fn known(&self, place: u64) -> Option<&KnownFlow> {
+        maps::FLOWS.get(tables::index(place))
     }
 
     #[inline(always)]

@@ -1,5 +1,7 @@
 //! Lookups in the maps, and counting. The same for both tiers.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     btf_maps::lpm_trie::Key,
@@ -149,7 +151,19 @@ pub(crate) fn now() -> u32 {
 
 /// The present epoch.
 #[inline(always)]
-pub(crate) fn epoch() -> u32 {
+pub(super) fn epoch() -> u32 {
+    let jiffies = jiffies();
+    // Read behind the call, which would empty its register.
+    let mut sum = ipip_common::abi::epoch(maps::GENERATION.load(), jiffies);
+    // SAFETY: a register is copied to itself. The compiler would put the addition off, and keep two registers across the
+    // next call.
+    unsafe { asm!("{0} = {0}", inout(reg) sum, options(nomem, nostack, preserves_flags)) };
+    sum
+}
+
+/// The same where the whole of tier 1 asks.
+#[inline(always)]
+pub(crate) fn epoch_in_memory() -> u32 {
     // The box keeps the generation in memory across the call, and not in a register: for code that is laid out like that, the
     // verifier walks through a tenth less of xdp_whole and xdp_cpu_whole.
     let (generation, jiffies) = (maps::GENERATION.load(), jiffies());
@@ -166,12 +180,19 @@ pub(super) fn other_cpu(flow: &Flow) -> Option<u32> {
     (sharing > 0 && cpu != this).then_some(cpu)
 }
 
+/// Where a place is in the table that there is.
+#[inline(always)]
+pub(super) fn index(place: u64) -> u32 {
+    let shift = maps::FLOW_SHIFT.load();
+    // SAFETY: 64 less a few bits, set at load. Rust would cut other numbers to 63, as the processor does anyway.
+    unsafe { core::hint::assert_unchecked(shift < u64::BITS) };
+    (place >> shift) as u32
+}
+
 /// Remembers a flow. One that is foreign does not take the place of a tunnel's.
 #[inline(always)]
 pub(super) fn remember(arrival: &Arrival, flow: &Flow, labels: &Labels, course: &Course<'_>) {
-    let Some(place) = maps::FLOWS.get_ptr_mut(place_of(flow, labels) >> maps::FLOW_SHIFT.load()) else {
-        return;
-    };
+    let Some(place) = maps::FLOWS.get_ptr_mut(index(place_of(flow, labels))) else { return };
     // SAFETY: as for `traffic`.
     let place = unsafe { &mut *place };
     if matches!(course, Course::Foreign) && place.tunnel() != 0 && place.epoch() == arrival.epoch {

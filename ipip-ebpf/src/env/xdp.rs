@@ -10,8 +10,8 @@ use ipip_common::{
 };
 
 use super::tables::{
-    count_received, count_refused, count_sent, epoch, is_allowed, is_own, is_tunnel, label, next_ident,
-    other_cpu, outer_flow, port, remember, tunnel, tunnel_from,
+    count_received, count_refused, count_sent, epoch_in_memory, is_allowed, is_own, is_tunnel, label,
+    next_ident, other_cpu, outer_flow, port, remember, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Answer, Found};
 
@@ -34,7 +34,7 @@ pub(crate) struct XdpEnv {
 impl XdpEnv {
     #[inline(always)]
     pub(crate) fn new(ctx: *mut c_void, ifindex: u32, address: u64, stage: Stage) -> Self {
-        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch(), turned: 0 }, stage }
+        Self { ctx, arrival: Arrival { ifindex, address, epoch: epoch_in_memory(), turned: 0 }, stage }
     }
 
     /// Whether the frame is for the port that it arrived on and carries no VLAN tag, and that port is ours.

@@ -178,7 +178,7 @@ impl World {
             u32::try_from(aya::util::nr_cpus().map_err(|(what, error)| anyhow::anyhow!("{what}: {error}"))?)?;
         let block = ident_block(cpus);
         let flow_bits = flow_bits(sysinfo()?.ram_total(), cpus);
-        let shift = 32 - flow_bits;
+        let shift = u64::BITS - flow_bits;
         let mut loader = EbpfLoader::new();
         loader.override_global("IDENT_BLOCK", &block, true);
         loader.override_global("FLOW_SHIFT", &shift, true);

@@ -1,8 +1,8 @@
 //! Filling a place of the table with a flow: its key, and the headers that its packets leave with.
 
 use super::{
-    Arrival, Course, DECAP_DSCP, HAND_OVER, INHERIT_DF, INHERIT_TTL, KnownFlow, Labels, both, ends_of,
-    first_word,
+    Arrival, Course, DECAP_DSCP, HAND_OVER, INHERIT_DF, INHERIT_TTL, KnownFlow, Labels, MAY_BE_FRAGMENTED,
+    both, ends_of, first_word,
 };
 use crate::{
     abi::{Family, TunnelEntry, key::wire},
@@ -31,25 +31,22 @@ impl KnownFlow {
         self.epoch = arrival.epoch;
         self.protocol = flow.protocol;
         let pseudo = checksum::pseudo_header_sum(flow, flow.protocol, 0);
-        let header = header_len(flow.family);
         // Less the header where the packet's own length is added, which counts it.
-        let less = if matches!(flow.family, Family::V4) { !(header as u16) as u32 } else { 0 };
+        let less = if matches!(flow.family, Family::V4) { !(ipv4::HEADER as u16) as u32 } else { 0 };
         self.ends_sum = checksum::fold(pseudo.wrapping_add(less)).to_be();
-        // A labelled packet's length is all of it.
-        let (header, ethertype) =
-            if labels.are_some() { (0, ETHERTYPE_MPLS) } else { (header, flow.family.ethertype()) };
+        let ethertype = if labels.are_some() { ETHERTYPE_MPLS } else { flow.family.ethertype() };
         let [source, destination] = [flow.source[0], flow.destination[0]];
         let addresses = checksum::add_word(checksum::add_word(0, source), destination);
         self.addresses_sum = checksum::fold(addresses).to_be() as u32;
         match course {
             Course::Foreign => self.tunnel = 0,
             Course::Encap(tunnel, outer, hop) => {
-                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu(), header);
+                self.take_way(arrival, hop, outer.header_len(), tunnel.mtu());
                 self.tunnel = tunnel.id();
                 self.fill_encap(tunnel, outer, hop, ethertype == ETHERTYPE_IPV4);
             }
             Course::Decap(tunnel, hop) => {
-                self.take_way(arrival, hop, 0, u16::MAX, header);
+                self.take_way(arrival, hop, 0, u16::MAX);
                 self.tunnel = tunnel.id();
                 self.switches = if tunnel.flags().decap_dscp { DECAP_DSCP } else { 0 };
                 let [l0, l1, l2] = wire3(hop.link.words());
@@ -67,10 +64,10 @@ impl KnownFlow {
     }
 
     #[inline(always)]
-    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16, header: u32) {
+    const fn take_way(&mut self, arrival: &Arrival, hop: &Hop, overhead: u32, tunnel_mtu: u16) {
         let room = hop.mtu.saturating_sub(overhead);
         let most = if room < tunnel_mtu as u32 { room } else { tunnel_mtu as u32 };
-        self.most = most.saturating_sub(header) as u16;
+        self.most = most as u16;
         self.way_out = if hop.ifindex == arrival.turned { 0 } else { hop.ifindex };
     }
 
@@ -79,8 +76,6 @@ impl KnownFlow {
     const fn fill_encap(&mut self, tunnel: &TunnelEntry, outer: &Outer, hop: &Hop, is_v4: bool) {
         let flags = tunnel.flags();
         let inherits_df = flags.inherit_dont_fragment && is_v4;
-        self.switches =
-            if flags.inherit_ttl { INHERIT_TTL } else { 0 } | if inherits_df { INHERIT_DF } else { 0 };
         self.ecn_mask = if flags.ecn_compatibility { 0 } else { 3 };
         self.overhead = outer.header_len() as u8;
         let outer = Outer {
@@ -90,6 +85,9 @@ impl KnownFlow {
             dont_fragment: outer.dont_fragment && !inherits_df,
             ..*outer
         };
+        self.switches = if flags.inherit_ttl { INHERIT_TTL } else { 0 }
+            | if inherits_df { INHERIT_DF } else { 0 }
+            | if outer.dont_fragment { 0 } else { MAY_BE_FRAGMENTED };
         let [l0, l1, l2] = wire3(hop.link.words());
         let ethertype = outer.family.ethertype().to_be() as u32;
         self.head[0] = both(l0, l1);
@@ -135,6 +133,7 @@ impl KnownFlow {
         match tunnel.family() {
             Family::V4 => {
                 self.head[2] = both(a, e);
+                self.outer_sum = checksum::fold(checksum::add_word(checksum::add_word(0, a), e)) as u32;
             }
             Family::V6 => {
                 self.head[2] = both(a, b);

@@ -97,7 +97,7 @@ pub struct KnownFlow {
     epoch: u32,
     tunnel: u32,
     way_out: u32,
-    /// Most bytes behind the inner header.
+    /// Most bytes of the inner packet.
     most: u16,
     ends_sum: u16,
     protocol: u8,
@@ -125,6 +125,8 @@ const INHERIT_DF: u8 = 2;
 const DECAP_DSCP: u8 = 4;
 /// The way out is another CPU.
 const HAND_OVER: u8 = 8;
+/// The outer header has no DF bit of its own.
+const MAY_BE_FRAGMENTED: u8 = 16;
 
 /// Two words as they follow each other in memory.
 #[inline(always)]
@@ -179,22 +181,23 @@ pub const fn first_mask(family: Family) -> u32 {
     }
 }
 
-/// Where a flow stands in the table, as a fraction of it in 32 bits: of a table of 2^n places the highest n bits count. IPv4
+/// Where a flow stands in the table, as a fraction of it in 64 bits: of a table of 2^n places the highest n bits count. IPv4
 /// addresses are the first of the four words.
 #[must_use]
 #[inline(always)]
-pub const fn place(ends: [u64; 4], ports: u32) -> u32 {
+pub const fn place(ends: [u64; 4], ports: u32) -> u64 {
     // Fibonacci hashing (Knuth, TAOCP 6.4), with fractions of the golden ratio and of square roots.
     let [a, b, c, d] = ends;
     let rest = b.wrapping_mul(0x3b67_ae85) ^ c.wrapping_mul(0x3c6e_f373) ^ d.wrapping_mul(0x510e_527f);
-    let mixed = a ^ rest ^ (ports as u64).wrapping_mul(0x6a09_e667_f3bc_c909);
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    // All but the last factor fit into an instruction.
+    let mixed = a ^ rest ^ (ports as u64).wrapping_mul(0x6a09_e667);
+    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The same for a flow as a value. The top label counts like a part of the ports.
 #[must_use]
 #[inline(always)]
-pub const fn place_of(flow: &Flow, labels: &Labels) -> u32 {
+pub const fn place_of(flow: &Flow, labels: &Labels) -> u64 {
     place(ends_of(flow), flow.ports.both().to_be() ^ labels.top())
 }
 
@@ -259,7 +262,7 @@ impl KnownFlow {
         self.way_out
     }
 
-    /// The most bytes behind the inner header that fit.
+    /// The most bytes of an inner packet that fit.
     #[must_use]
     #[inline(always)]
     pub const fn most(&self) -> u32 {
@@ -287,7 +290,8 @@ impl KnownFlow {
         self.addresses_sum
     }
 
-    /// The folded sum of the outer IPv4 header as it stands in [`Self::head`], in wire order.
+    /// In wire order, of a packet that is encapsulated the folded sum of the outer IPv4 header as it stands in
+    /// [`Self::head`], and of one that comes out that of the two addresses of the outer IPv4 header.
     #[must_use]
     #[inline(always)]
     pub const fn outer_sum(&self) -> u32 {
@@ -319,6 +323,20 @@ impl KnownFlow {
             && self.head[3] == b
             && self.head[4] == c
             && self.head[5] == d
+    }
+
+    /// Whether any field of the outer header but its ECN field is the inner packet's.
+    #[must_use]
+    #[inline(always)]
+    pub const fn inherits_any(&self) -> bool {
+        self.switches & (INHERIT_TTL | INHERIT_DF) != 0
+    }
+
+    /// Whether the outer IPv4 header has no DF bit, unless it is the inner packet's, so that it needs an identification.
+    #[must_use]
+    #[inline(always)]
+    pub const fn may_be_fragmented(&self) -> bool {
+        self.switches & MAY_BE_FRAGMENTED != 0
     }
 
     /// Whether the outer TTL is the inner packet's.

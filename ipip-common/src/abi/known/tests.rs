@@ -101,7 +101,7 @@ fn flows_are_spread_over_the_table() {
             let mut flow = flow(family);
             flow.source[3 * usize::from(family == Family::V6)] += number % 10;
             flow.ports.source += u16::try_from(number / 10).unwrap();
-            places.insert(place_of(&flow, &Labels::NONE) >> (32 - LEAST_FLOW_BITS));
+            places.insert(place_of(&flow, &Labels::NONE) >> (64 - LEAST_FLOW_BITS));
         }
         assert!(places.len() > 800, "{family:?}: {}", places.len());
     }

@@ -22,8 +22,8 @@ pub(super) trait Load {
 
     /// TTL or hop limit.
     fn ttl(frame: &impl Raw, at: usize) -> u8;
-    /// The ECN field, in the two lowest bits.
-    fn ecn(frame: &impl Raw, at: usize) -> u8;
+    /// Those bits of the ECN field, in the two lowest bits, that are in `mask`.
+    fn ecn(frame: &impl Raw, at: usize, mask: u8) -> u8;
     /// Length of the whole packet.
     fn total_len(frame: &impl Raw, at: usize) -> u32;
     /// The first header's DF bit, where it has one, as it stands in memory.
@@ -45,8 +45,6 @@ pub(super) trait Inner: Load {
     fn is_of(known: &KnownFlow, frame: &impl Raw, at: usize, first: u32, ports: u32) -> bool;
     /// The length field as it stands in memory.
     fn length(frame: &impl Raw, at: usize) -> u16;
-    /// The sum of the addresses, where the header has a checksum.
-    fn addresses_sum(frame: &impl Raw, at: usize) -> u64;
     /// Whether the header is sound, and has nothing about it but what the flow's key says. `addresses` is the sum of its
     /// addresses.
     fn is_plain(frame: &impl Raw, at: usize, addresses: u64) -> bool;
@@ -71,8 +69,8 @@ impl Load for V4 {
     }
 
     #[inline(always)]
-    fn ecn(frame: &impl Raw, at: usize) -> u8 {
-        frame.get8(at + 1) & 3
+    fn ecn(frame: &impl Raw, at: usize, mask: u8) -> u8 {
+        frame.get8(at + 1) & mask
     }
 
     #[inline(always)]
@@ -87,7 +85,7 @@ impl Load for V4 {
 
     #[inline(always)]
     fn forward(frame: &mut impl Raw, at: usize, _known: &KnownFlow) {
-        let sum = checksum::update(frame.get16(at + 10), 1, 0);
+        let sum = checksum::after_hop(frame.get16(at + 10));
         frame.put16(at + 10, sum);
         frame.put8(at + 8, Self::ttl(frame, at).wrapping_sub(1));
     }
@@ -124,13 +122,9 @@ impl Inner for V4 {
     }
 
     #[inline(always)]
-    fn addresses_sum(frame: &impl Raw, at: usize) -> u64 {
-        u64::from(frame.get32(at + 12)) + u64::from(frame.get32(at + 16))
-    }
-
-    #[inline(always)]
     fn is_fragment(frame: &impl Raw, at: usize) -> bool {
-        frame.get16(at + 6) & 0x3fff_u16.to_be() != 0
+        // With the identification, as the sum of the header reads it too.
+        frame.get32(at + 4) & 0x3fff_u32.to_be() != 0
     }
 
     #[inline(always)]
@@ -159,8 +153,8 @@ impl Load for V6 {
     }
 
     #[inline(always)]
-    fn ecn(frame: &impl Raw, at: usize) -> u8 {
-        frame.get8(at + 1) >> 4 & 3
+    fn ecn(frame: &impl Raw, at: usize, mask: u8) -> u8 {
+        frame.get8(at + 1) >> 4 & mask
     }
 
     #[inline(always)]
@@ -201,11 +195,6 @@ impl Inner for V6 {
     #[inline(always)]
     fn length(frame: &impl Raw, at: usize) -> u16 {
         frame.get16(at + 4)
-    }
-
-    #[inline(always)]
-    fn addresses_sum(_frame: &impl Raw, _at: usize) -> u64 {
-        0
     }
 
     #[inline(always)]
@@ -262,9 +251,8 @@ pub(super) fn find<'a, I: Inner>(
 /// Whether the packet is sound, fits, and its transport checksum is finished.
 #[inline(always)]
 pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) -> bool {
-    let room = I::total_len(frame, at).wrapping_sub(I::HEADER as u32);
     if I::ttl(frame, at) < 2
-        || room > known.most()
+        || I::total_len(frame, at) > known.most()
         || !I::is_plain(frame, at, u64::from(known.addresses_sum()))
     {
         return false;
@@ -278,18 +266,22 @@ pub(super) fn is_good<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) 
 pub(super) fn is_finished<I: Inner>(known: &KnownFlow, frame: &impl Raw, at: usize) -> bool {
     let transport = at + I::HEADER;
     let sum = known.ends_sum() + u32::from(I::length(frame, at));
-    let sum = ((sum & 0xffff) + (sum >> 16)) as u16;
     match I::protocol(frame, at) {
-        UDP => sum != frame.get16(transport + 6),
-        TCP => frame.has(transport + 20) && sum != frame.get16(transport + 16),
+        UDP => !folds_to(sum, frame.get16(transport + 6)),
+        TCP => frame.has(transport + 20) && !folds_to(sum, frame.get16(transport + 16)),
         SCTP => frame.has(transport + 12) && frame.get32(transport + 8) != 0,
         _ => true,
     }
 }
 
-/// Whether the two ECN fields are the same, so that nothing has to be combined, or can be combined without anything to
-/// note (RFC 6040 4.2).
+/// Whether the sum of two halves is this checksum with its carry added. A zero is also taken for all ones.
+#[inline(always)]
+fn folds_to(sum: u32, checksum: u16) -> bool {
+    matches!(sum.wrapping_sub(u32::from(checksum)), 0 | 0xffff)
+}
+
+/// Whether two ECN fields that differ can be combined without anything to note (RFC 6040 4.2).
 #[inline(always)]
 pub(super) fn combines(inner: u8, outer: u8) -> bool {
-    inner & 3 == outer & 3 || !ecn::is_odd(inner, outer) && ecn::combine(inner, outer).is_some()
+    !ecn::is_odd(inner, outer) && ecn::combine(inner, outer).is_some()
 }

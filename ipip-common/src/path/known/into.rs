@@ -10,6 +10,9 @@ use crate::{
     frame::Raw,
 };
 
+/// Bytes of an outer IPv4 header.
+const V4_HEADER: usize = 20;
+
 /// Encapsulates the packet at the frame's network header.
 #[inline(always)]
 pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Known {
@@ -21,26 +24,32 @@ pub(super) fn tunnel<I: Inner>(frame: &mut impl Raw, memory: &impl Memory) -> Kn
     if !is_good::<I>(known, frame, ETHERNET) {
         return Known::Unknown;
     }
-    if frame.linear() != total_len + ETHERNET as u32 && !trim(frame, total_len) {
+    if frame.linear() != total_len + ETHERNET as u32 && !trim::<I>(frame, total_len) {
         return Known::Unknown;
     }
-    encapsulate::<I>(frame, memory, known)
+    encapsulate::<I>(frame, memory, known, total_len)
 }
 
-/// Pushes the outer header, and forwards.
+/// Pushes the outer header in front of `total_len` bytes, and forwards.
 #[inline(always)]
-pub(super) fn encapsulate<L: Load>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
+pub(super) fn encapsulate<L: Load>(
+    frame: &mut impl Raw,
+    memory: &impl Memory,
+    known: &KnownFlow,
+    total_len: u32,
+) -> Known {
     match known.overhead() {
-        20 => under_v4::<L>(frame, memory, known),
-        40 => under_v6::<L, 40>(frame, memory, known),
-        _ => under_v6::<L, 48>(frame, memory, known),
+        20 => under_v4::<L>(frame, memory, known, total_len),
+        40 => under_v6::<L, 40>(frame, memory, known, total_len),
+        _ => under_v6::<L, 48>(frame, memory, known, total_len),
     }
 }
 
 /// Cuts link padding. Whether the frame is longer than what can be read directly has to be asked for.
 #[inline(always)]
-fn trim(frame: &mut impl Raw, total_len: u32) -> bool {
-    total_len <= frame.length() && frame.trim(total_len).is_ok()
+fn trim<I: Inner>(frame: &mut impl Raw, total_len: u32) -> bool {
+    let is_there = I::HEADER as u32 <= total_len && total_len <= frame.length();
+    is_there && frame.trim(total_len).is_ok()
 }
 
 /// Counts a packet of `bytes`.
@@ -51,41 +60,55 @@ fn count(traffic: &mut Traffic, bytes: u32) {
 }
 
 #[inline(always)]
-fn under_v4<L: Load>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow) -> Known {
-    const HEADER: usize = 20;
-    const INNER: usize = ETHERNET + HEADER;
-    if frame.push_front(HEADER as u32, Family::V4).is_err() {
+fn under_v4<L: Load>(frame: &mut impl Raw, memory: &impl Memory, known: &KnownFlow, total_len: u32) -> Known {
+    if frame.push_front(V4_HEADER as u32, Family::V4).is_err() {
         return Known::NoRoom;
     }
-    if !frame.has(INNER + L::HEADER) {
+    if !frame.has(ETHERNET + V4_HEADER + L::HEADER) {
         return Known::Torn;
     }
-    let total_len = L::total_len(frame, INNER);
+    if known.inherits_any() {
+        write_v4::<L, true>(frame, memory, known, total_len);
+    } else {
+        write_v4::<L, false>(frame, memory, known, total_len);
+    }
+    L::forward(frame, ETHERNET + V4_HEADER, known);
+    Known::Carried(known.way_out())
+}
+
+/// Writes the link header and the outer IPv4 header. `INHERITS`: its TTL or its DF may be the inner packet's.
+#[inline(always)]
+fn write_v4<L: Load, const INHERITS: bool>(
+    frame: &mut impl Raw,
+    memory: &impl Memory,
+    known: &KnownFlow,
+    total_len: u32,
+) {
+    let inner = ETHERNET + V4_HEADER;
     // Zero, or DF of the inner packet; the header's own DF stands in the head.
-    let fragment = if known.inherits_df() { L::dont_fragment(frame, INNER) } else { 0 };
-    let head = known.head();
-    let needs_ident = head[2] >> 32 & 0x0040 == 0 && fragment == 0;
+    let fragment = if INHERITS && known.inherits_df() { L::dont_fragment(frame, inner) } else { 0 };
+    let ttl = if INHERITS && known.inherits_ttl() { L::ttl(frame, inner).wrapping_sub(1) } else { 0 };
+    let needs_ident = known.may_be_fragmented() && fragment == 0;
     let ident = memory.with_traffic(known.tunnel(), |traffic| {
         count(traffic, total_len);
-        if needs_ident { traffic.take_idents(1, memory.ident_block()) } else { 0 }
+        if needs_ident { traffic.take_ident(memory.ident_block()) } else { 0 }
     });
     let ident = ident.unwrap_or(0).to_be();
-    let ecn = L::ecn(frame, INNER) & known.ecn_mask();
-    let ttl = if known.inherits_ttl() { L::ttl(frame, INNER).wrapping_sub(1) } else { 0 };
-    let length = (total_len as u16).wrapping_add(HEADER as u16).to_be();
+    let ecn = L::ecn(frame, inner, known.ecn_mask());
+    let length = (total_len as u16).wrapping_add(V4_HEADER as u16).to_be();
     let sum = known.outer_sum() + u32::from(length) + u32::from(ident);
     let sum = sum + (u32::from(ecn) << 8) + u32::from(ttl) + u32::from(fragment);
     // A sum of five halves: what the second step leaves needs no third.
     let sum = (sum >> 16) + (sum & 0xffff);
     let checksum = !((sum >> 16) + sum) as u16;
+    let head = known.head();
     frame.put64(0, head[0]);
     frame.put64(8, head[1] | u64::from(ecn) << 56);
     let middle = head[2] | u64::from(length) | u64::from(ident) << 16;
     frame.put64(16, middle | u64::from(fragment) << 32 | u64::from(ttl) << 48);
-    frame.put64(24, head[3] | u64::from(checksum));
+    frame.put64(24, head[3]);
+    frame.put16(24, checksum);
     frame.put16(32, head[4] as u16);
-    L::forward(frame, INNER, known);
-    Known::Carried(known.way_out())
 }
 
 /// `HEADER` is 40, or 48 with an encapsulation limit.
@@ -94,6 +117,7 @@ fn under_v6<L: Load, const HEADER: usize>(
     frame: &mut impl Raw,
     memory: &impl Memory,
     known: &KnownFlow,
+    total_len: u32,
 ) -> Known {
     let inner = ETHERNET + HEADER;
     if frame.push_front(HEADER as u32, Family::V6).is_err() {
@@ -102,9 +126,8 @@ fn under_v6<L: Load, const HEADER: usize>(
     if !frame.has(inner + L::HEADER) {
         return Known::Torn;
     }
-    let total_len = L::total_len(frame, inner);
     let _ = memory.with_traffic(known.tunnel(), |traffic| count(traffic, total_len));
-    let ecn = L::ecn(frame, inner) & known.ecn_mask();
+    let ecn = L::ecn(frame, inner, known.ecn_mask());
     let ttl = if known.inherits_ttl() { L::ttl(frame, inner).wrapping_sub(1) } else { 0 };
     let length = (total_len as u16).wrapping_add(HEADER as u16 - 40).to_be();
     let head = known.head();

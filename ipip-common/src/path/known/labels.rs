@@ -29,7 +29,7 @@ impl Load for Stack {
 
     /// None: three bits of class are all that it has.
     #[inline(always)]
-    fn ecn(_frame: &impl Raw, _at: usize) -> u8 {
+    fn ecn(_frame: &impl Raw, _at: usize, _mask: u8) -> u8 {
         0
     }
 
@@ -60,7 +60,7 @@ pub(super) fn tunnel(frame: &mut impl Raw, memory: &impl Memory) -> Known {
     if !is_whole || total_len > known.most() || Stack::ttl(frame, ETHERNET) < 2 {
         return Known::Unknown;
     }
-    encapsulate::<Stack>(frame, memory, known)
+    encapsulate::<Stack>(frame, memory, known, total_len)
 }
 
 /// Decapsulates from an IPv4 header.

@@ -64,7 +64,7 @@ pub(super) fn is_accepted_v4(frame: &impl Raw, known: &KnownFlow, total_len: u32
         && frame.get8(ETHERNET) == 0x45
         && !V4::is_fragment(frame, ETHERNET)
         && V4::total_len(frame, ETHERNET) == total_len + V4::HEADER as u32
-        && V4::is_plain(frame, ETHERNET, V4::addresses_sum(frame, ETHERNET))
+        && V4::is_plain(frame, ETHERNET, u64::from(known.outer_sum()))
 }
 
 /// The same over IPv6.
@@ -87,16 +87,18 @@ fn carry_on<I: Inner, const HEADER: usize>(
 ) -> Known {
     let inner = ETHERNET + HEADER;
     let is_whole = frame.linear() == total_len + inner as u32;
-    if !is_whole || !combines(I::ecn(frame, inner), outer_tos) {
+    let marks = (I::ecn(frame, inner, 3) ^ outer_tos) & 3;
+    if !is_whole || marks != 0 && !combines(I::ecn(frame, inner, 3), outer_tos) {
         return Known::Unknown;
     }
+    let changes_tos = known.takes_dscp() || marks != 0;
     if frame.pull_front(HEADER as u32, outer, I::KIND).is_err() {
         return Known::NoRoom;
     }
     if !frame.has(ETHERNET + I::HEADER) {
         return Known::Torn;
     }
-    if known.takes_dscp() || (I::ecn(frame, ETHERNET) ^ outer_tos) & 3 != 0 {
+    if changes_tos {
         I::change_tos(frame, ETHERNET, |tos| {
             let combined = ecn::combine(tos, outer_tos).unwrap_or(tos);
             if known.takes_dscp() { outer_tos & 0xfc | combined & 3 } else { combined }
