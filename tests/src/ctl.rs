@@ -82,6 +82,20 @@ impl<'a> Daemon<'a> {
         self.pins.pins()
     }
 
+    /// The process that keeps the descriptors of this daemon's interfaces, which has its directory on its command line.
+    pub fn keeper(&self) -> Option<u32> {
+        let pins = self.pins();
+        let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes.find_map(|entry| {
+            let process = entry.file_name().to_str()?.parse().ok()?;
+            let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+            let mut words = line.split('\0').skip(1);
+            let is_keeper = words.next() == Some("keep-descriptors");
+            (is_keeper && words.next().is_some_and(|word| Path::new(word).starts_with(&pins)))
+                .then_some(process)
+        })
+    }
+
     /// Where it pins maps of a layout: below the directory of its network namespace, the only one there.
     pub fn layout(&self, layout: u32) -> PathBuf {
         let namespaces = self.pins().read_dir().into_iter().flatten().flatten();

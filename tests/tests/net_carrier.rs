@@ -19,7 +19,7 @@ fn carrier_does_not_change_when_the_daemon_dies_and_returns() {
     let mut daemon = Daemon::start(&ctl, &pair.host1);
     daemon.add(Pair::HOST1, Pair::HOST2, "");
     let before = carrier_changes(&pair.host1, "ipip1");
-    let keeper = keeper(&daemon).expect("a process keeps descriptors");
+    let keeper = daemon.keeper().expect("a process keeps descriptors");
     for end in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGKILL] {
         daemon.signal(end);
         daemon.wait(LIMIT);
@@ -27,7 +27,7 @@ fn carrier_does_not_change_when_the_daemon_dies_and_returns() {
         daemon.restart();
         wait::until_true("the tunnel runs", LIMIT, || daemon.tunnel("ipip1")["running"] == true);
         assert_eq!(carrier_changes(&pair.host1, "ipip1"), before, "after {end}");
-        assert_eq!(self::keeper(&daemon), Some(keeper), "it is the same process");
+        assert_eq!(daemon.keeper(), Some(keeper), "it is the same process");
     }
     // The daemon that came back follows the tunnel as the first one did.
     daemon.run("disable ipip1");
@@ -49,7 +49,7 @@ fn keeper_can_do_nothing_and_leaves_with_the_last_interface() {
     let pair = Pair::new();
     let mut daemon = Daemon::start(&ctl, &pair.host1);
     daemon.add(Pair::HOST1, Pair::HOST2, "");
-    let process = keeper(&daemon).expect("a process keeps descriptors");
+    let process = daemon.keeper().expect("a process keeps descriptors");
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let field =
         |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
@@ -59,20 +59,20 @@ fn keeper_can_do_nothing_and_leaves_with_the_last_interface() {
     assert_eq!((field("NoNewPrivs:"), field("Threads:")), ("1", "1"));
 
     daemon.kill();
-    assert_eq!(keeper(&daemon), Some(process), "it outlives the daemon");
+    assert_eq!(daemon.keeper(), Some(process), "it outlives the daemon");
     pair.host1.run("ip link delete ipip1");
-    wait::until_true("it leaves with the interface", LIMIT, || keeper(&daemon).is_none());
+    wait::until_true("it leaves with the interface", LIMIT, || daemon.keeper().is_none());
 
     daemon.restart();
-    assert!(keeper(&daemon).is_some());
+    assert!(daemon.keeper().is_some());
     daemon.run("stop --purge");
-    wait::until_true("it leaves with everything", LIMIT, || keeper(&daemon).is_none());
+    wait::until_true("it leaves with everything", LIMIT, || daemon.keeper().is_none());
 
     daemon.restart();
     daemon.kill();
     let purge = format!("stop --purge --pin-dir {}", daemon.pins().display());
     daemon.run(&purge);
-    wait::until_true("it leaves with what a dead daemon left", LIMIT, || keeper(&daemon).is_none());
+    wait::until_true("it leaves with what a dead daemon left", LIMIT, || daemon.keeper().is_none());
 }
 
 #[test]
@@ -81,24 +81,11 @@ fn keeper_leaves_with_the_pins_and_lets_the_namespace_go() {
     let pair = Pair::new();
     let mut daemon = Daemon::start(&ctl, &pair.host1);
     daemon.add(Pair::HOST1, Pair::HOST2, "");
-    let process = keeper(&daemon).expect("a process keeps descriptors");
+    let process = daemon.keeper().expect("a process keeps descriptors");
     daemon.kill();
     // The file system with the pins is unmounted: nobody can take anything over any more.
     drop(daemon);
     wait::until_true("it leaves", LIMIT, || !Path::new(&format!("/proc/{process}")).exists());
-}
-
-/// The process that keeps a daemon's descriptors, which has the daemon's directory on its command line.
-fn keeper(daemon: &Daemon<'_>) -> Option<u32> {
-    let pins = daemon.pins();
-    let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.find_map(|entry| {
-        let process = entry.file_name().to_str()?.parse().ok()?;
-        let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        let mut words = line.split('\0').skip(1);
-        let is_keeper = words.next() == Some("keep-descriptors");
-        (is_keeper && words.next().is_some_and(|word| Path::new(word).starts_with(&pins))).then_some(process)
-    })
 }
 
 fn has_carrier(namespace: &Netns) -> bool {

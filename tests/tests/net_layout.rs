@@ -6,9 +6,11 @@ use std::time::Duration;
 use ipip_common::abi::ABI_VERSION;
 use ipip_tests::ctl::Daemon;
 use ipip_tests::sites::{Carried, tunnelled};
-use ipip_tests::topology::Sites;
+use ipip_tests::topology::{Pair, Sites};
 use ipip_tests::traffic::paced_udp;
 use ipip_tests::{need, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const SERVER_END: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 50, 2);
 /// For long enough that a daemon which starts is a small part of it.
@@ -48,11 +50,50 @@ fn no_packet_is_lost_when_the_layout_changes_up_and_down() {
 }
 
 #[test]
+fn tunnels_whose_descriptors_nobody_keeps_are_known_in_another_layout() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let mut daemon = Daemon::start(&ctl, &pair.host1);
+    daemon.add(Pair::HOST1, Pair::HOST2, "");
+    wait::until_true("it is up", LIMIT, || is_up(&pair));
+    pair.host1.run("ip address add 192.168.50.1/30 dev ipip1");
+    pair.host1.run("ip link set ipip1 down");
+    let index = pair.host1.link("ipip1").index;
+    for other in [ABI_VERSION - 1, ABI_VERSION + 1] {
+        leave_as(&mut daemon, other);
+        daemon.restart();
+        assert_eq!(daemon.tunnel("ipip1")["reason"], "its interface is down");
+        assert_eq!(pair.host1.link("ipip1").index, index, "the interface is the same");
+        let addresses = pair.host1.run("ip -oneline address show dev ipip1");
+        assert!(addresses.contains("192.168.50.1/30"), "{addresses}");
+        assert!(!is_up(&pair), "the user set it down");
+    }
+    leave_as(&mut daemon, ABI_VERSION - 1);
+    let purge = format!("stop --purge --pin-dir {}", daemon.pins().display());
+    daemon.run(&purge);
+    assert_eq!(pair.host1.find_link("ipip1"), None);
+    assert!(!daemon.pins().exists());
+}
+
+fn is_up(pair: &Pair) -> bool {
+    pair.host1.link("ipip1").flags.iter().any(|flag| flag == "UP")
+}
+
+/// The daemon and whoever keeps descriptors for it end, and what they leave is of another layout.
+fn leave_as(daemon: &mut Daemon<'_>, other: u32) {
+    daemon.kill();
+    let keeper = daemon.keeper().expect("a process keeps descriptors");
+    kill(Pid::from_raw(i32::try_from(keeper).unwrap()), Signal::SIGKILL).unwrap();
+    wait::until_true("nobody keeps descriptors", LIMIT, || daemon.keeper().is_none());
+    fs::rename(daemon.layout(ABI_VERSION), daemon.layout(other)).unwrap();
+}
+
+#[test]
 fn tunnels_of_another_layout_that_are_not_configured_are_removed() {
     let Some(ctl) = need::ctl() else { return };
-    let pair = ipip_tests::topology::Pair::new();
+    let pair = Pair::new();
     let mut daemon = Daemon::start(&ctl, &pair.host1);
-    daemon.add(ipip_tests::topology::Pair::HOST1, ipip_tests::topology::Pair::HOST2, "");
+    daemon.add(Pair::HOST1, Pair::HOST2, "");
     daemon.kill();
     fs::rename(daemon.layout(ABI_VERSION), daemon.layout(ABI_VERSION + 1)).unwrap();
     fs::write(daemon.config(), "").unwrap();

@@ -14,7 +14,7 @@ use super::hook::Change;
 use super::pace;
 use super::socket::Sockets;
 use super::view::Liveness;
-use super::watch::{self, Turn, Watch, Watched};
+use super::watch::{Turn, Watch, Watched};
 use super::ways::InterfaceAddress;
 use crate::dataplane::KeepaliveMaps;
 use crate::failure::Failure;
@@ -152,12 +152,6 @@ impl Alive {
     #[must_use]
     pub fn reason(&self, id: u32) -> Option<String> {
         self.shared.state().watches.get(&id).map(|watch| watch.reason.clone())
-    }
-
-    /// Whether an earlier daemon knew the far end of a tunnel to be gone.
-    #[must_use]
-    pub fn was_gone(&self, id: u32) -> bool {
-        watch::was_gone(&self.shared.maps.read(id).0)
     }
 
     /// How a tunnel's far end does; `None` where the tunnel is not known here.

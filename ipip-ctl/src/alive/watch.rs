@@ -417,11 +417,6 @@ impl Watch {
     }
 }
 
-/// Whether the far end was gone when that was written.
-pub(super) const fn was_gone(probing: &Probing) -> bool {
-    probing.state & GONE != 0
-}
-
 /// The number of the last probe, as far as it was written or answered.
 fn last_number(probing: &Probing, answers: &Answers) -> u32 {
     let is_later = answers.count > 0 && answers.latest.wrapping_sub(probing.sent) < 1 << 31;

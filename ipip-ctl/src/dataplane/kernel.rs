@@ -47,6 +47,8 @@ pub struct Kernel {
     pub(super) programs: Ebpf,
     pub(super) pins: Pins,
     pub(super) layouts: Vec<String>,
+    /// The roles that daemons of other layouts gave to interfaces, until their places are taken.
+    pub(super) before: BTreeMap<u32, Port>,
     tunnels: Array<MapData, TunnelEntry>,
     pub(super) peers: HashMap<MapData, PeerKey, u32>,
     /// What is in `peers`.
@@ -132,6 +134,7 @@ impl Kernel {
             labels: take(map::LABELS)?.try_into().map_err(wrong)?,
             sharing,
             programs,
+            before: super::moving::roles(&pins),
             layouts: pins.layouts(),
             pins,
         };

@@ -1,11 +1,13 @@
 //! Taking over from a daemon whose maps have another layout, in either direction. Its programs go on with its maps until ours
 //! are filled; then ours take their places, each in one step.
 
+use std::collections::BTreeMap;
 use std::fs;
 
-use ipip_common::abi::program;
+use aya::maps::{HashMap, Map, MapData};
+use ipip_common::abi::{Port, map, program};
 
-use super::{Direction, Kernel};
+use super::{Direction, Kernel, Pins};
 use crate::failure::Failure;
 use crate::netlink::Link;
 
@@ -22,6 +24,12 @@ impl Kernel {
         &self.layouts
     }
 
+    /// The roles that daemons of other layouts gave to interfaces, which tell whose those are.
+    #[must_use]
+    pub fn roles_before(&self) -> &BTreeMap<u32, Port> {
+        &self.before
+    }
+
     /// Whether a program of another layout serves this hook of a port, and ours is to wait.
     pub(super) fn serves_still(&self, program: &str, ifindex: u32) -> bool {
         self.layouts.iter().any(|layout| self.pins.link_of(layout, program, ifindex).exists())
@@ -32,6 +40,7 @@ impl Kernel {
     /// ends' packets meet comes last: they find our tunnels complete.
     pub fn finish_moving(&mut self, ports: &[Link], tunnels: &[Link]) {
         let layouts = std::mem::take(&mut self.layouts);
+        self.before.clear();
         let report = |link: &Link, done: Result<(), Failure>| {
             if let Err(failure) = done {
                 log::error!("interface {}: {failure}", link.name);
@@ -66,4 +75,19 @@ impl Kernel {
             self.pins.remove_layout(layout);
         }
     }
+}
+
+/// What the maps `PORTS` of other layouts hold. [`Port`] has the same shape in each of them.
+pub(super) fn roles(pins: &Pins) -> BTreeMap<u32, Port> {
+    let mut roles = BTreeMap::new();
+    for layout in pins.layouts() {
+        let Ok(data) = MapData::from_pin(pins.map_of(&layout, map::PORTS)) else { continue };
+        let is_so = data.info().is_ok_and(|info| {
+            info.key_size() as usize == size_of::<u32>() && info.value_size() as usize == size_of::<Port>()
+        });
+        let ports = Some(data).filter(|_| is_so).and_then(|data| HashMap::try_from(Map::HashMap(data)).ok());
+        let ports: Option<HashMap<MapData, u32, Port>> = ports;
+        roles.extend(ports.iter().flat_map(HashMap::iter).filter_map(Result::ok));
+    }
+    roles
 }

@@ -34,11 +34,15 @@ impl Pins {
         let namespace = namespace(top)?;
         let directory = namespace.join(format!("{LAYOUT}{ABI_VERSION}"));
         let failed = |error: &io::Error| Failure::io(format!("making {}", directory.display()), error);
-        let is_new = !directory.exists();
-        fs::create_dir_all(&directory).map_err(|error| failed(&error))?;
+        fs::create_dir_all(&namespace).map_err(|error| failed(&error))?;
         let lock = File::open(&namespace).map_err(|error| failed(&error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { top: top.to_owned(), directory, is_new, _lock: lock }),
+            Ok(()) => {
+                // Not before: a daemon that is refused leaves nothing for the next one to move from.
+                let is_new = !directory.exists();
+                fs::create_dir_all(&directory).map_err(|error| failed(&error))?;
+                Ok(Self { top: top.to_owned(), directory, is_new, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(Failure::new(
                 FailureKind::Conflict,
                 format!("{}: another daemon serves this network namespace from here", namespace.display()),
@@ -90,6 +94,12 @@ impl Pins {
     #[must_use]
     pub fn link_of(&self, layout: &str, program: &str, ifindex: u32) -> PathBuf {
         self.layout(layout).join(format!("{program}-{ifindex}"))
+    }
+
+    /// Where a daemon of another layout pins a map.
+    #[must_use]
+    pub fn map_of(&self, layout: &str, name: &str) -> PathBuf {
+        self.layout(layout).join(name)
     }
 
     /// Takes all pins of another layout away.

@@ -144,7 +144,9 @@ impl Engine {
     /// The kernel refuses something that concerns every tunnel.
     pub async fn start(&mut self) -> Result<(), Failure> {
         self.look_at_all_links().await?;
-        let left = self.kernel.ports().keys().filter(|ifindex| self.links.get(**ifindex).is_some()).count();
+        let left: BTreeSet<u32> =
+            self.kernel.ports().keys().chain(self.kernel.roles_before().keys()).copied().collect();
+        let left = left.into_iter().filter(|ifindex| self.links.get(*ifindex).is_some()).count();
         self.remove_stale_tunnels().await;
         self.remove_stale_ports();
         self.remove_stale_addresses().await?;

@@ -41,6 +41,23 @@ impl Engine {
             stale.push((id, *ifindex));
         }
         self.remove_tunnels(&stale).await;
+        self.remove_stale_of_before().await;
+    }
+
+    /// The same of a daemon whose maps have another layout: its tunnels have no part of ours.
+    async fn remove_stale_of_before(&mut self) {
+        let mut stale = Vec::new();
+        for (ifindex, role) in self.kernel.roles_before() {
+            let Some(id) = role.tunnel_id() else { continue };
+            let Some(link) = self.links.tun(*ifindex) else { continue };
+            if !self.table.contains(&link.name) {
+                log::info!("tunnel {}: no longer configured, removed", link.name);
+                drop(self.keeper.take(&link.name));
+                self.keeper.let_go(id);
+                stale.push((id, *ifindex));
+            }
+        }
+        self.remove_links(&stale).await;
     }
 
     /// Removes interfaces that were kept for an earlier daemon which died while it took their tunnels down.
@@ -105,7 +122,7 @@ impl Engine {
     }
 
     /// All at once: one by one they would take tens of milliseconds each.
-    async fn remove_links(&mut self, tunnels: &[(u32, u32)]) {
+    pub(super) async fn remove_links(&mut self, tunnels: &[(u32, u32)]) {
         let indices: Vec<u32> = tunnels
             .iter()
             .map(|(_, ifindex)| *ifindex)

@@ -1,5 +1,6 @@
 //! Tunnels: what of them is in the kernel, and how it gets there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -103,11 +104,24 @@ impl Engine {
     pub(super) async fn bring_up_or_anew(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
         let Err(failure) = self.bring_up(tunnel).await else { return Ok(()) };
         let existing = if_nametoindex(tunnel.name.as_str()).ok();
-        let left = existing.and_then(|index| Some((self.kernel.ports().get(&index)?.tunnel_id()?, index)));
-        let Some(left) = left else { return Err(failure) };
-        log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
-        self.remove_tunnels(&[left]).await;
+        let Some(index) = existing else { return Err(failure) };
+        let id = |roles: &BTreeMap<u32, Port>| roles.get(&index).and_then(Port::tunnel_id);
+        if let Some(id) = id(self.kernel.ports()) {
+            log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
+            self.remove_tunnels(&[(id, index)]).await;
+        } else if let Some(id) = id(self.kernel.roles_before()) {
+            log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
+            self.remove_links(&[(id, index)]).await;
+        } else {
+            return Err(failure);
+        }
         self.bring_up(tunnel).await
+    }
+
+    /// Whether an earlier daemon's tunnel has this ID, which is still to be taken over.
+    fn is_promised(&self, id: u32) -> bool {
+        let before = || self.kernel.roles_before().values().any(|role| role.tunnel_id() == Some(id));
+        self.keeper.has_id(id) || before()
     }
 
     /// Sets a tunnel up. Its interface is taken over if an earlier daemon made it. After an error nothing is left.
@@ -116,18 +130,20 @@ impl Engine {
         let existing = if_nametoindex(tunnel.name.as_str()).ok();
         let role = existing.and_then(|ifindex| self.kernel.ports().get(&ifindex).copied());
         let known = role.and_then(|role| role.tunnel_id());
+        let before = existing.and_then(|ifindex| self.kernel.roles_before().get(&ifindex).copied());
+        let before_id = before.and_then(|role| role.tunnel_id());
         // An ID that an interface was kept under stays its own, so that keeping one never lets go of another.
-        let kept_id = self.keeper.id_of(&tunnel.name).filter(|id| self.free_ids.contains(id));
+        let own_id = self.keeper.id_of(&tunnel.name).or(before_id).filter(|id| self.free_ids.contains(id));
         let kept = self.keeper.take(&tunnel.name).filter(|_| existing.is_some());
-        if existing.is_some() && known.is_none() && kept.is_none() {
+        if existing.is_some() && known.is_none() && before_id.is_none() && kept.is_none() {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!("interface {}: the name is another interface's", tunnel.name),
             )
             .with_hint("choose another name, or remove that interface"));
         }
-        let free = || self.free_ids.iter().copied().find(|id| !self.keeper.has_id(*id));
-        let id = known.or(kept_id).or_else(free).ok_or_else(|| {
+        let free = || self.free_ids.iter().copied().find(|id| !self.is_promised(*id));
+        let id = known.or(own_id).or_else(free).ok_or_else(|| {
             Failure::new(FailureKind::Conflict, format!("there are {} tunnels already", MAX_TUNNELS - 1))
                 .with_hint("remove one first")
         })?;
@@ -136,8 +152,13 @@ impl Engine {
             None => (None, Tun::open(&tunnel.name)?),
         };
         // After an error the new interface goes away with its descriptor.
-        let was_up = known.is_some() && role.is_some_and(|role| role.was_up());
+        let was_up = role.filter(|_| known.is_some()).or(before).is_some_and(|role| role.was_up());
         let taken_over = TakenOver { entry: known.is_some(), interface: existing.is_some(), was_up };
+        // Without carrier until the way to the remote is known; the kernel gives it some when it is opened. A descriptor
+        // that was kept has kept carrier too.
+        if kept_id.is_none() {
+            tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
+        }
         let ifindex = self.install(tunnel, id, taken_over, &tun).await?;
         self.keeper.keep(id, &tun);
         if let Some(other) = kept_id.filter(|kept| *kept != id) {
@@ -185,16 +206,9 @@ impl Engine {
         taken_over: TakenOver,
         tun: &Tun,
     ) -> Result<u32, Failure> {
-        // Without carrier until the way to the remote is known; a tunnel that was taken over keeps its own.
-        if !taken_over.interface {
-            tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
-        }
         if !taken_over.entry {
             self.kernel.clear_counters(id)?;
             self.alive.forget(id);
-        } else if self.alive.was_gone(id) {
-            // The kernel gave it carrier when it was opened.
-            tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
         }
         switch_ipv6(&tunnel.name, tunnel.kind.carries(Carried::Ipv6));
         let made = if_nametoindex(tunnel.name.as_str()).unwrap_or(0);
