@@ -113,6 +113,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let (hook, (tell_hook, told)) = (Hook::default(), mpsc::unbounded_channel());
     tokio::spawn(hook.clone().follow(told, alive.clone()));
     let file = ConfigFile::new(options.config.clone());
+    file.sweep();
     let mut engine = Engine::new(
         file,
         config,

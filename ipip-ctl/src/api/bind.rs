@@ -34,6 +34,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, Failure> {
     DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
     let _turn = take_turn(path, directory)?;
     check_free(path)?;
+    sweep(directory);
     let listener = listen(path, directory).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     UnixListener::from_std(listener).map_err(failed)
@@ -74,9 +75,21 @@ fn check_free(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// How the name of the directory begins that a socket is made in.
+const PRIVATE: &str = ".ipip-socket-";
+
+/// Removes what daemons that were killed while they bound left behind. Whoever has the turn may.
+fn sweep(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(PRIVATE)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Binds beside the path and moves the socket there with its mode and group set, so that nobody else gets in.
 fn listen(path: &Path, directory: &Path) -> io::Result<StdListener> {
-    let private = tempfile::Builder::new().prefix(".").rand_bytes(5).tempdir_in(directory)?;
+    let private = tempfile::Builder::new().prefix(PRIVATE).tempdir_in(directory)?;
     let temporary = private.path().join("s");
     let listener = StdListener::bind(&temporary)?;
     if let Some(group) = Group::from_name(GROUP).ok().flatten() {

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
 use toml_edit::DocumentMut;
 
 use super::edit::Edit;
@@ -53,6 +52,22 @@ impl ConfigFile {
         Ok(read_text(&self.path)?.unwrap_or_default())
     }
 
+    /// Removes what a daemon that was killed while it saved left beside the file. Only the one that serves it may.
+    pub fn sweep(&self) {
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let prefix = temporary_prefix(&path);
+        for entry in
+            path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten()
+        {
+            let name = entry.file_name();
+            let is_left =
+                name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(TEMPORARY));
+            if is_left && let Err(error) = fs::remove_file(entry.path()) {
+                log::warn!("removing {}: {error}", entry.path().display());
+            }
+        }
+    }
+
     fn read(&self) -> Result<DocumentMut, Failure> {
         let text = self.text()?;
         Config::parse(&text, &self.path)?;
@@ -73,13 +88,22 @@ impl ConfigFile {
     }
 }
 
+/// How the name of a new file ends, before it takes the place of the old one.
+const TEMPORARY: &str = ".new";
+
+/// How that name begins.
+fn temporary_prefix(path: &Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// Puts a new text in the file's place in one step, with the old one's mode and owner.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link: what it points at is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
-    let mut temporary = NamedTempFile::new_in(directory)?;
+    let mut temporary =
+        tempfile::Builder::new().prefix(&temporary_prefix(&path)).suffix(TEMPORARY).tempfile_in(directory)?;
     temporary.write_all(text.as_bytes())?;
     let file = temporary.as_file();
     match fs::metadata(&path) {
