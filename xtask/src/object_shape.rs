@@ -21,8 +21,15 @@ const INSTRUCTION: u64 = 8;
 const CALL: u8 = 0x85;
 const PSEUDO_CALL: u8 = 1;
 
-/// The program that every packet meets: it calls no function, and leaves for another program by a constant alone.
-const FAST: &str = "xdp_port";
+/// The programs that every packet meets: they call no function, look nothing up but in arrays, ask the kernel for no route,
+/// and leave for another program by a constant alone.
+const FAST: [&str; 2] = ["xdp_port", "xdp_cpu"];
+/// The helpers that they may call, by their numbers: a lookup, the clock, moving head and tail, the frame's length, redirects
+/// (two) and the tail call.
+const FAST_HELPERS: [i32; 8] = [1, 118, 44, 65, 188, 23, 51, TAIL_CALL];
+/// The maps and variables that they may touch: arrays, and what a redirect or a tail call names.
+const FAST_MAPS: [&str; 8] =
+    ["FLOWS", "TRAFFIC", "GENERATION", "FLOW_SHIFT", "IDENT_BLOCK", "STAGES", "CPU_STAGES", "CPUS"];
 /// The helper `bpf_tail_call`, and the two ways to put a constant into its third register.
 const TAIL_CALL: i32 = 12;
 const CONSTANTS: [[u8; 2]; 2] = [[0xb7, 3], [0xb4, 3]];
@@ -61,11 +68,22 @@ pub(crate) fn check(path: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Fails when the fast program calls a function of the object, or goes on to a program that only a register knows, which
-/// costs it ten times as much as a constant.
+/// Fails when a fast program calls a function of the object or a helper that costs it, looks into a map that is no array, or
+/// goes on to a program that only a register knows, which costs it ten times as much as a constant.
 fn check_fast(file: &File<'_>, section: &Section<'_, '_>, calls: &[Call]) -> Result<()> {
-    if let Some(call) = calls.iter().find(|call| call.caller == FAST) {
-        bail!("{FAST} calls {}: let it be inlined, or move it behind the tail call", call.callee);
+    if let Some(call) = calls.iter().find(|call| FAST.contains(&call.caller.as_str())) {
+        let Call { caller, callee } = call;
+        bail!("{caller} calls {callee}: let it be inlined, or move it behind the tail call");
+    }
+    let fast_at =
+        |address| function_at(file, section.index(), address).filter(|name| FAST.contains(&name.as_str()));
+    for (address, relocation) in section.relocations() {
+        let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+        let symbol = file.symbol_by_index(index).context("reading a symbol")?;
+        let (Some(program), Ok(name)) = (fast_at(address), symbol.name()) else { continue };
+        if symbol.kind() != SymbolKind::Text && !FAST_MAPS.contains(&name) {
+            bail!("{program} touches {name}: move that behind the tail call, or say in the lint why it may");
+        }
     }
     let code = section.data().context("reading the code of a section")?;
     let instructions: Vec<&[u8]> = code.chunks_exact(8).collect();
@@ -73,12 +91,16 @@ fn check_fast(file: &File<'_>, section: &Section<'_, '_>, calls: &[Call]) -> Res
         let &&[CALL, 0, _, _, ref immediate @ ..] = bytes else { continue };
         let helper = immediate.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
         let address = INSTRUCTION * u64::try_from(at)?;
-        if helper != TAIL_CALL || function_at(file, section.index(), address).as_deref() != Some(FAST) {
+        let Some(program) = fast_at(address) else { continue };
+        if !FAST_HELPERS.contains(&helper) {
+            bail!("{program} calls the kernel's helper {helper}: move that behind the tail call");
+        }
+        if helper != TAIL_CALL {
             continue;
         }
         let before = &instructions[at.saturating_sub(5)..at];
         if !before.iter().any(|bytes| CONSTANTS.iter().any(|constant| bytes.starts_with(constant))) {
-            bail!("{FAST} makes a tail call to a program that is not a constant");
+            bail!("{program} makes a tail call to a program that is not a constant");
         }
     }
     Ok(())
