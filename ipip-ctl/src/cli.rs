@@ -124,7 +124,7 @@ pub enum Verb {
         routeros: bool,
     },
     /// Add tunnels as other systems write them; what is not understood is listed (exit code 3)
-    #[command(after_help = FORMATS)]
+    #[command(after_help = FORMATS, override_usage = "ipip-ctl import [OPTIONS] [FORMAT] <FILE>")]
     Import {
         /// The file, behind its format if that is not plain; - is standard input
         #[arg(required = true, num_args = 1..=2, value_names = ["FORMAT", "FILE"])]
@@ -190,7 +190,7 @@ pub enum Form {
 #[derive(Clone, Debug, Args)]
 pub struct MonitorArgs {
     /// Names, numbers in the list, or beginnings of names [default: all]
-    #[arg(value_name = "TUNNEL")]
+    #[arg(value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
     pub tunnels: Vec<String>,
     /// Time between two looks: 500ms, 2s, 1m
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
@@ -231,7 +231,7 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub struct EventsArgs {
     /// Tell only of these tunnels, by their names [default: of everything]
-    #[arg(value_name = "TUNNEL")]
+    #[arg(value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
     pub tunnels: Vec<String>,
     /// Begin with what the daemon keeps: all, since a time ago (90s, 10m, 2h, 1d), or after an event's number
     #[arg(long, value_name = "WHEN")]
@@ -277,12 +277,12 @@ Conditions:
   mtu=1480       the property has this value
   kind!=ipip     it has another
   comment~site   it holds this text
-  running        it is yes; also !running
+  running        it is yes; also running=no, or !running in quotes
 
 Properties are those of `add`, and actual-mtu, running, invalid and reason.
 Examples:
   ipip-ctl print where remote-address=203.0.113.2
-  ipip-ctl print detail where !running !disabled";
+  ipip-ctl print detail where running=no disabled=no";
 
 /// Where the daemon finds and keeps its things.
 #[derive(Clone, Debug, Args)]
