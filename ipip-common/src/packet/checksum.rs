@@ -62,6 +62,14 @@ pub const fn finish(sum: u32) -> u16 {
     !fold(sum)
 }
 
+/// The same for the sum of a few halves, below 2^19: its carries and the one that they make are added at once.
+#[must_use]
+#[inline(always)]
+pub const fn finish_few(sum: u32) -> u16 {
+    let carries = sum.wrapping_add(sum >> 16) >> 16;
+    !(sum.wrapping_add(carries) as u16)
+}
+
 /// The checksum field after a 16-bit word it covers changed from `old` to `new`: RFC 1624 equation 3,
 /// `HC' = ~(~HC + ~m + m')`, which keeps 0x0000 and 0xffff apart where equation 2 of RFC 1141 does not.
 #[must_use]
@@ -114,6 +122,13 @@ mod tests {
         assert_eq!(fold(sum), 0xddf2);
     }
 
+    #[test]
+    fn a_few_halves_finish_like_many() {
+        for sum in 0..1 << 19 {
+            assert_eq!(finish_few(sum), finish(sum), "{sum:#x}");
+        }
+    }
+
     // conformance: C3
     #[test]
     fn a_hop_is_an_update() {
@@ -149,6 +164,12 @@ mod tests {
             prop_assert_eq!(is_all_ones(sum), fold_words(sum) == 0xffff);
             let missing = u64::from(!fold_words(sum));
             prop_assert!(is_all_ones(sum.wrapping_add(missing)));
+        }
+
+        #[test]
+        fn all_ones_are_multiples(sum in 1..=u64::MAX, few in 0..=0x0001_0001_0001_0001_u64) {
+            prop_assert_eq!(is_all_ones(sum), sum % 0xffff == 0);
+            prop_assert!(few == 0 || is_all_ones(few.wrapping_mul(0xffff)));
         }
 
         #[test]

@@ -109,11 +109,11 @@ impl Inner for V4 {
         known.is_for_v4(first, frame.get64(at + 12), ports, Self::protocol(frame, at))
     }
 
-    /// Length and options are in the flow's key.
+    /// The header's length, and with it options, is in the flow's key. Of a fragment the first eight bytes might be too large a
+    /// number: it is asked before.
     #[inline(always)]
     fn is_plain(frame: &impl Raw, at: usize, addresses: u64) -> bool {
-        let sum = addresses + u64::from(frame.get32(at)) + u64::from(frame.get32(at + 4));
-        checksum::is_all_ones(sum + u64::from(frame.get32(at + 8)))
+        checksum::is_all_ones(addresses + frame.get64(at) + u64::from(frame.get32(at + 8)))
     }
 
     #[inline(always)]
@@ -123,8 +123,7 @@ impl Inner for V4 {
 
     #[inline(always)]
     fn is_fragment(frame: &impl Raw, at: usize) -> bool {
-        // With the identification, as the sum of the header reads it too.
-        frame.get32(at + 4) & 0x3fff_u32.to_be() != 0
+        frame.get16(at + 6) & 0x3fff_u16.to_be() != 0
     }
 
     #[inline(always)]
@@ -191,12 +190,12 @@ impl Inner for V6 {
         known.is_for_v6(first, Self::ends(frame, at), ports, Self::protocol(frame, at))
     }
 
-    /// No extension header that is looked into.
     #[inline(always)]
     fn length(frame: &impl Raw, at: usize) -> u16 {
         frame.get16(at + 4)
     }
 
+    /// No extension header that is looked into.
     #[inline(always)]
     fn is_plain(frame: &impl Raw, at: usize, _addresses: u64) -> bool {
         use next_header::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};

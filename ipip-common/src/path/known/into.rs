@@ -8,6 +8,7 @@ use crate::{
     abi::{Family, KnownFlow, Traffic},
     env::Memory,
     frame::Raw,
+    packet::checksum,
 };
 
 /// Bytes of an outer IPv4 header.
@@ -98,9 +99,7 @@ fn write_v4<L: Load, const INHERITS: bool>(
     let length = (total_len as u16).wrapping_add(V4_HEADER as u16).to_be();
     let sum = known.outer_sum() + u32::from(length) + u32::from(ident);
     let sum = sum + (u32::from(ecn) << 8) + u32::from(ttl) + u32::from(fragment);
-    // A sum of five halves: what the second step leaves needs no third.
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let checksum = !((sum >> 16) + sum) as u16;
+    let checksum = checksum::finish_few(sum);
     let head = known.head();
     frame.put64(0, head[0]);
     frame.put64(8, head[1] | u64::from(ecn) << 56);
