@@ -1,4 +1,5 @@
 //! A daemon takes over from one whose maps have another layout, as after an upgrade, or a downgrade, under traffic.
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::fs;
 use std::time::Duration;
@@ -83,9 +84,10 @@ fn is_up(pair: &Pair) -> bool {
 fn leave_as(daemon: &mut Daemon<'_>, other: u32) {
     daemon.kill();
     let keeper = daemon.keeper().expect("a process keeps descriptors");
-    kill(Pid::from_raw(i32::try_from(keeper).unwrap()), Signal::SIGKILL).unwrap();
+    let keeper = Pid::from_raw(i32::try_from(keeper).expect("a process"));
+    kill(keeper, Signal::SIGKILL).expect("ending it");
     wait::until_true("nobody keeps descriptors", LIMIT, || daemon.keeper().is_none());
-    fs::rename(daemon.layout(ABI_VERSION), daemon.layout(other)).unwrap();
+    fs::rename(daemon.layout(ABI_VERSION), daemon.layout(other)).expect("moving the pins");
 }
 
 #[test]
