@@ -11,6 +11,14 @@ pub trait Env {
     /// Whether this tier stands in for the stack's forwarding step: it decrements the inner TTL, and it
     /// leaves to the stack what only the stack can do.
     fn forwards(&self) -> bool;
+    /// Whether this tier sends and receives behind the kernel's IPsec. The others leave tunnels with IPsec to it.
+    fn is_behind_ipsec(&self) -> bool {
+        false
+    }
+    /// Whether the packet at hand came in by IPsec, and the kernel has taken that off.
+    fn came_by_ipsec(&self) -> bool {
+        false
+    }
     /// The tunnel that the flow is to be sent through. `None`: none, a foreign packet.
     fn tunnel_to(&self, flow: &Flow) -> Option<&TunnelEntry>;
     /// The tunnel that packets with this label on top are to be sent through, and the label that they leave with.

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::failure::EXIT_CODES;
+use crate::ipsec::DEFAULT_VICI;
 use crate::metrics::Address;
 use crate::spec::TunnelSpec;
 use crate::when::{When, duration};
@@ -60,6 +61,10 @@ pub enum Verb {
         /// Name of the tunnel's interface [default: the next free ipipN]
         #[arg(value_name = "NAME", conflicts_with = "name", add = ArgValueCandidates::new(complete::properties))]
         tunnel: Option<String>,
+        /// Protect the tunnel by IPsec: read the secret that both ends share from standard input (-), and store it in a
+        /// file beside the configuration that only root reads
+        #[arg(long, value_name = "-", conflicts_with = "ipsec_secret_file")]
+        ipsec_secret: Option<String>,
         /// The tunnel as written.
         #[command(flatten)]
         properties: TunnelSpec,
@@ -73,6 +78,9 @@ pub enum Verb {
         /// The tunnels: names, numbers in the list, or beginnings of names
         #[arg(required = true, value_name = "TUNNEL", add = ArgValueCandidates::new(complete::both))]
         tunnels: Vec<String>,
+        /// Protect them by IPsec: read the secret from standard input (-), as for add
+        #[arg(long, value_name = "-", conflicts_with = "ipsec_secret_file")]
+        ipsec_secret: Option<String>,
         /// What to change.
         #[command(flatten)]
         properties: TunnelSpec,
@@ -296,6 +304,9 @@ pub struct DaemonArgs {
     /// Directory in the BPF file system for maps and links
     #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_DIR)]
     pub pin_dir: PathBuf,
+    /// Where strongSwan's IKE daemon takes orders, for tunnels with an IPsec secret
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_VICI)]
+    pub vici: PathBuf,
     /// Where to serve metrics for Prometheus: a port of a loopback address, or the path of a socket
     #[arg(long, value_name = "127.0.0.1:9713|unix:PATH")]
     pub metrics: Option<Address>,
@@ -321,11 +332,11 @@ mod tests {
             "add ipip1 --kind 4in6 --local-address 2001:db8::1 --remote-address 2001:db8::2 --mtu 1400 --ttl inherit \
              --dscp 46 --decap-dscp yes --ecn compatibility --flow-label no --encapsulation-limit 4 \
              --dont-fragment inherit --allowed-inner 10.0.0.0/8,192.0.2.0/24 --clamp-tcp-mss no --allow-fast-path no \
-             --spread on --disabled yes --keepalive 0 --keepalive-mode echo --comment x --json --socket /s",
+             --spread on --ipsec-secret-file /etc/ipip/a.psk --disabled yes --keepalive 0 --keepalive-mode echo --comment x --json --socket /s",
         )
         .unwrap();
         assert!(cli.json && cli.socket.as_os_str() == "/s");
-        let Verb::Add { tunnel, properties: spec } = cli.verb else { panic!("not add") };
+        let Verb::Add { tunnel, properties: spec, ipsec_secret: None } = cli.verb else { panic!("not add") };
         let spec = TunnelSpec { name: tunnel, ..spec };
         let json = serde_json::to_value(&spec).unwrap();
         assert_eq!(json.as_object().unwrap().len(), TunnelSpec::PROPERTIES.len());

@@ -20,6 +20,7 @@ use crate::dataplane::{Kernel, Pins, check_bpffs, check_kernel};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::failure::{Failure, FailureKind};
+use crate::ipsec::{DEFAULT_VICI, Ike};
 use crate::keeper::Keeper;
 use crate::metrics::{self, Address};
 use crate::netlink::Netlink;
@@ -41,6 +42,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The directory in the BPF file system for its maps and links.
     pub pin_dir: PathBuf,
+    /// The socket of the IKE daemon.
+    pub vici: PathBuf,
     /// The socket that it serves.
     pub socket: PathBuf,
     /// Where it serves metrics; nothing is where the configuration file says.
@@ -102,6 +105,8 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     };
     let pins = Pins::open(&options.pin_dir)?;
     let keeper = Keeper::find(pins.namespace());
+    let (keys, mut changed_keys) = mpsc::unbounded_channel();
+    let ike = Ike::new(options.vici.clone(), &name_of(&pins), keys);
     // Threads have what the one has that starts them: only the one that loading starts comes before this.
     let files = privileges::confine(&places(options, address.as_ref()), config.hook.as_deref())?;
     let kernel = Kernel::load(pins)?;
@@ -120,7 +125,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
         (kernel, keeper),
         (netlink, changes.clone()),
         events.clone(),
-        (alive, hook),
+        (alive, hook, ike),
     );
     engine.set_confinement(files);
     // Clients that come while it starts wait, and see that it lives.
@@ -151,6 +156,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
                 // Nobody listens while the daemon stops.
                 let _ = tell_hook.send(change);
             }
+            Some(tunnel) = changed_keys.recv() => engine.heed_keys(&tunnel).await,
             () = changes.wait() => {
                 // Changes seldom come alone.
                 sleep(SETTLE).await;
@@ -193,11 +199,12 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let pins = Pins::open(pin_dir)?;
         let keeper = Keeper::find(pins.namespace());
+        let ike = Ike::new(DEFAULT_VICI.into(), &name_of(&pins), mpsc::unbounded_channel().0);
         let kernel = Kernel::load(pins)?;
         let nothing = ConfigFile::new(PathBuf::new());
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
         let alive = Alive::start(kernel.keepalive(), mpsc::unbounded_channel().0)?;
-        let not_told = (alive, Hook::default());
+        let not_told = (alive, Hook::default(), ike);
         let mut engine = Engine::new(
             nothing,
             no_ports,
@@ -210,6 +217,11 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         engine.purge().await;
         Ok(())
     })
+}
+
+/// What tells this network namespace from others.
+fn name_of(pins: &Pins) -> String {
+    pins.namespace().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn report(result: Result<(), Failure>) {

@@ -24,6 +24,9 @@ const IN_ROUTEROS: [&str; 10] = [
     "comment",
 ];
 
+/// What a tunnel has there whose secret is missing, whatever it has here.
+const SET_APART: [&str; 2] = ["allow-fast-path", "disabled"];
+
 /// As a configuration file.
 ///
 /// # Errors
@@ -72,12 +75,27 @@ pub fn routeros(tunnels: &[TunnelSpec]) -> String {
                 (format!("keepalive={short}"), answers != 1)
             }
         };
-        let _ = writeln!(text, "add {} {keepalive}", words(&|property| IN_ROUTEROS.contains(&property)));
-        let more = words(&|property| match property {
+        // Without its secret, which is shown nowhere, it would carry everything in the clear there.
+        let has_ipsec = tunnel.as_ref().is_some_and(Tunnel::has_ipsec);
+        let known = words(&|property| {
+            IN_ROUTEROS.contains(&property) && !(has_ipsec && SET_APART.contains(&property))
+        });
+        let mut more = words(&|property| match property {
             "kind" => false,
             "keepalive" => is_longer,
             other => !IN_ROUTEROS.contains(&other),
         });
+        if has_ipsec {
+            let is_off = tunnel.is_some_and(|tunnel| tunnel.disabled);
+            more += if is_off { " disabled=yes" } else { " disabled=no" };
+            let _ = writeln!(
+                text,
+                "# The next one's ipsec-secret is not exported: set it, and enable the tunnel"
+            );
+            let _ = writeln!(text, "add {known} allow-fast-path=no disabled=yes {keepalive}");
+        } else {
+            let _ = writeln!(text, "add {known} {keepalive}");
+        }
         if !more.is_empty() {
             let tunnel = spec.name.as_deref().unwrap_or_default();
             let _ = writeln!(text, "{PREFIX} set [ find name={} ] {more}", quote(tunnel));

@@ -13,6 +13,7 @@ pub mod export;
 pub mod failure;
 pub mod icmp;
 pub mod import;
+pub mod ipsec;
 pub mod keeper;
 pub mod lower;
 pub mod metrics;

@@ -39,12 +39,28 @@ pub fn actual_mtu(tunnel: &Tunnel, facts: &Facts) -> u16 {
         Mtu::Auto => {
             let overhead = tunnel.overhead();
             let way = facts.way_mtu.unwrap_or(MTU_WITHOUT_WAY);
-            let room = u16::try_from(way.saturating_sub(u32::from(overhead))).unwrap_or(u16::MAX);
+            let room = way.saturating_sub(u32::from(overhead));
+            let room = if tunnel.has_ipsec() { within_esp(room) } else { room };
+            let room = u16::try_from(room).unwrap_or(u16::MAX);
             let (least, most) = Mtu::range(tunnel.kind, overhead).into_inner();
             room.clamp(least, most)
         }
         Mtu::Fixed(mtu) => mtu,
     }
+}
+
+/// What ESP leaves of so many bytes, with any keys that are agreed on: the most is taken by AES-CBC with HMAC-SHA-256-128
+/// behind UDP (RFC 3948, RFC 4303 2.4).
+const fn within_esp(bytes: u32) -> u32 {
+    const UDP: u32 = 8;
+    const HEADER: u32 = 8;
+    const INITIALIZATION: u32 = 16;
+    const CHECK: u32 = 16;
+    /// The length of the padding, and the protocol.
+    const TRAILER: u32 = 2;
+    const BLOCK: u32 = 16;
+    let blocks = bytes.saturating_sub(UDP + HEADER + INITIALIZATION + CHECK) / BLOCK;
+    (blocks * BLOCK).saturating_sub(TRAILER)
 }
 
 /// The outer source in force: the one that is set, or the route's choice.
@@ -89,11 +105,14 @@ fn flags(tunnel: &Tunnel, facts: &Facts) -> TunnelFlags {
         carries_ipv4: tunnel.kind.carries(Carried::Ipv4),
         carries_ipv6: tunnel.kind.carries(Carried::Ipv6),
         carries_mpls: tunnel.kind.carries(Carried::Mpls),
-        spread: match tunnel.spread {
-            Spread::Auto => facts.is_busy,
-            Spread::On => true,
-            Spread::Off => false,
-        },
+        // The programs have nothing to share where IPsec is.
+        spread: !tunnel.has_ipsec()
+            && match tunnel.spread {
+                Spread::Auto => facts.is_busy,
+                Spread::On => true,
+                Spread::Off => false,
+            },
+        ipsec: tunnel.has_ipsec(),
     }
 }
 
@@ -151,6 +170,20 @@ mod tests {
                 assert_eq!(actual_mtu(&tunnel, &facts(way)), mtu, "{kind} on {way}");
             }
             assert_eq!(actual_mtu(&tunnel, &Facts::default()), mtus[5], "{kind}");
+        }
+        // By hand: 1500 less 20 or 40, less 48, in blocks of 16, less 2; GCM would leave 1446.
+        for (kind, remote, mtus) in [
+            ("ipip", four, [1422, 1422, 1230, 68]),
+            ("6in4", four, [1422, 1422, 1280, 1280]),
+            ("ipipv6", six, [1406, 1390, 1280, 1280]),
+        ] {
+            let file = Some("/etc/ipip/berlin.psk".into());
+            let tunnel = tunnel(TunnelSpec { ipsec_secret_file: file, ..of_kind(kind, remote) });
+            for (way, mtu) in [1500, 1492, 1300, 70].into_iter().zip(mtus) {
+                assert_eq!(actual_mtu(&tunnel, &facts(way)), mtu, "{kind} with IPsec on {way}");
+            }
+            let entry = lower(&tunnel, 1, 7, &facts(1500));
+            assert!(entry.is_none_or(|entry| entry.flags.ipsec && !entry.flags.allow_fast_path));
         }
         let fixed = tunnel(TunnelSpec { mtu: Some(Word::Number(1400)), ..TunnelSpec::default() });
         assert_eq!(actual_mtu(&fixed, &facts(1500)), 1400);

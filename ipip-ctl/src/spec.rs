@@ -88,6 +88,11 @@ pub struct TunnelSpec {
     #[arg(long, value_name = "auto|on|off")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<Word>,
+    /// Protect the tunnel by IPsec: the file with the secret that both ends share, which only root may read; needs
+    /// strongSwan on this host [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipsec_secret_file: Option<String>,
     /// Keep the tunnel defined, but carry nothing [default: no]
     #[arg(long, value_name = "yes|no")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +115,7 @@ pub struct TunnelSpec {
 
 impl TunnelSpec {
     /// The names of all properties, as they are written.
-    pub const PROPERTIES: [&str; 20] = [
+    pub const PROPERTIES: [&str; 21] = [
         "name",
         "kind",
         "local-address",
@@ -127,6 +132,7 @@ impl TunnelSpec {
         "clamp-tcp-mss",
         "allow-fast-path",
         "spread",
+        "ipsec-secret-file",
         "disabled",
         "keepalive",
         "keepalive-mode",
@@ -218,6 +224,7 @@ mod tests {
             clamp_tcp_mss: word(),
             allow_fast_path: word(),
             spread: word(),
+            ipsec_secret_file: text(),
             disabled: word(),
             keepalive: word(),
             keepalive_mode: word(),

@@ -17,7 +17,7 @@ use crate::failure::{Failure, FailureKind};
 
 const DEVICE: &str = "/dev/net/tun";
 /// Bytes of the offload header in front of a packet (`struct virtio_net_hdr`).
-const OFFLOAD_HEADER: usize = 10;
+pub(crate) const OFFLOAD_HEADER: usize = 10;
 /// Most bytes that one packet is read as.
 pub const READ_MAX: usize = 65_536 + OFFLOAD_HEADER;
 
@@ -36,6 +36,13 @@ mod calls {
 const OFFLOADS: u64 = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 /// The same without UDP segmentation, which came with Linux 6.2.
 const OFFLOADS_WITHOUT_UDP: u64 = 0x01 | 0x02 | 0x04;
+
+/// Whether an offload header says that the packet is not what would stand on a wire.
+pub(crate) fn is_offloaded(header: &[u8]) -> bool {
+    const NEEDS_CHECKSUM: u8 = 1;
+    let [flags, segmentation] = [0, 1].map(|at| header.get(at).copied().unwrap_or_default());
+    flags & NEEDS_CHECKSUM != 0 || segmentation != 0
+}
 
 /// A tunnel interface whose descriptor is held.
 #[derive(Debug)]
@@ -81,20 +88,13 @@ impl Tun {
     }
 
     fn new(file: File, name: &str) -> Result<Self, Failure> {
-        let fd = file.as_raw_fd();
-        let failed =
-            |what: &str, error: nix::Error| Failure::io(format!("interface {name}: {what}"), &error.into());
-        // SAFETY: the descriptor is open, and the argument is a number.
-        unsafe { calls::set_offload(fd, OFFLOADS) }
-            .or_else(|_| {
-                // SAFETY: as above.
-                unsafe { calls::set_offload(fd, OFFLOADS_WITHOUT_UDP) }
-            })
-            .map_err(|error| failed("switching segmentation offloads on", error))?;
+        let failed = |what: &str, error: &io::Error| Failure::io(format!("interface {name}: {what}"), error);
+        offload(file.as_raw_fd(), true)
+            .map_err(|error| failed("switching segmentation offloads on", &error))?;
         // A `File` owns its descriptor and always gives the same one, as the reactor asks for.
         // SAFETY: see above.
-        let file = unsafe { AsyncFd::register(file) }
-            .map_err(|error| Failure::io(format!("interface {name}: waiting on it"), &error.into()))?;
+        let file =
+            unsafe { AsyncFd::register(file) }.map_err(|error| failed("waiting on it", &error.into()))?;
         Ok(Self { file })
     }
 
@@ -114,6 +114,15 @@ impl Tun {
         // SAFETY: the descriptor is open, and the pointer is to a number that outlives the call.
         unsafe { calls::set_carrier(self.file.as_raw_fd(), &raw const value) }?;
         Ok(())
+    }
+
+    /// Lets packets come unsegmented and without checksums, as programs take them, or whole, as the daemon does.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn set_offloads(&self, on: bool) -> io::Result<()> {
+        offload(self.file.as_raw_fd(), on)
     }
 
     /// Makes the interface outlive its descriptors.
@@ -158,6 +167,19 @@ pub fn switch_ipv6(name: &str, on: bool) {
     if !is_so && let Err(error) = fs::write(&switch, value) {
         log::debug!("writing {switch}: {error}");
     }
+}
+
+fn offload(fd: RawFd, on: bool) -> io::Result<()> {
+    let wanted = if on { OFFLOADS } else { 0 };
+    // SAFETY: the descriptor is open, and the argument is a number.
+    let done = unsafe { calls::set_offload(fd, wanted) };
+    if on && done.is_err() {
+        // SAFETY: as above.
+        unsafe { calls::set_offload(fd, OFFLOADS_WITHOUT_UDP) }?;
+    } else {
+        done?;
+    }
+    Ok(())
 }
 
 /// Makes or takes the interface: no packet information in front of a packet, but the offload header.

@@ -4,6 +4,7 @@
 //! [`Tunnel::to_spec`] the way back. Whatever cannot be carried is refused here.
 
 mod ends;
+mod ipsec;
 mod keepalive;
 mod kind;
 mod mtu;
@@ -11,6 +12,7 @@ mod prefixes;
 mod value;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -74,6 +76,8 @@ pub struct Tunnel {
     pub allow_fast_path: bool,
     /// Whether all CPUs share the decapsulation of one receive queue.
     pub spread: Spread,
+    /// The file with the secret of IPsec; `None` is no IPsec.
+    pub ipsec_secret_file: Option<PathBuf>,
     /// Whether the tunnel is defined, but carries nothing.
     pub disabled: bool,
     /// Anything that helps people.
@@ -105,6 +109,8 @@ impl Tunnel {
         if let Some(text) = &spec.comment {
             comment(text).map_err(wrong("comment"))?;
         }
+        let ipsec_secret_file =
+            ipsec::secret_file(spec.ipsec_secret_file, kind).map_err(wrong("ipsec-secret-file"))?;
         let overhead = overhead(remote, encapsulation_limit);
         let dont_fragment =
             spec.dont_fragment.map_or(Ok(DontFragment::default_of(kind)), DontFragment::try_from);
@@ -126,7 +132,8 @@ impl Tunnel {
             keepalive: value(spec.keepalive).map_err(wrong("keepalive"))?,
             keepalive_mode: KeepaliveMode::read(spec.keepalive_mode, kind)
                 .map_err(wrong("keepalive-mode"))?,
-            allow_fast_path: yes_no("allow-fast-path", spec.allow_fast_path, true)?,
+            allow_fast_path: ipsec::fast_path(spec.allow_fast_path, ipsec_secret_file.is_some())?,
+            ipsec_secret_file,
             spread: value(spec.spread).map_err(wrong("spread"))?,
             disabled: yes_no("disabled", spec.disabled, false)?,
             comment: spec.comment.filter(|text| !text.is_empty()),
@@ -137,6 +144,12 @@ impl Tunnel {
     #[must_use]
     pub const fn overhead(&self) -> u16 {
         overhead(self.remote, self.encapsulation_limit)
+    }
+
+    /// Whether IPsec protects it.
+    #[must_use]
+    pub const fn has_ipsec(&self) -> bool {
+        self.ipsec_secret_file.is_some()
     }
 
     /// The local address as it is written: 0.0.0.0 or :: is chosen by the route.
@@ -166,6 +179,7 @@ impl Tunnel {
             clamp_tcp_mss: Some(Word::Truth(self.clamp_tcp_mss)),
             allow_fast_path: Some(Word::Truth(self.allow_fast_path)),
             spread: Some(self.spread.into()),
+            ipsec_secret_file: self.ipsec_secret_file.as_ref().map(|path| path.display().to_string()),
             disabled: Some(Word::Truth(self.disabled)),
             keepalive: Some(self.keepalive.into()),
             keepalive_mode: Some(self.keepalive_mode.into()),

@@ -99,6 +99,10 @@ pub(crate) static IDENT_BLOCK: Global<u32> = Global::new(65536);
 #[unsafe(no_mangle)]
 pub(crate) static FLOW_SHIFT: Global<u32> = Global::new(u64::BITS - LEAST_FLOW_BITS);
 
+/// Whether the kernel can tell a program of TC that a packet came by IPsec; without it a call would not load. Set at load.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_IPSEC: Global<u32> = Global::new(1);
+
 /// Bytes in front of the network header of what the tunnel interface sends: none on a TUN device. The test
 /// run of the kernel always brings an Ethernet header and sets 14. Set at load.
 #[unsafe(no_mangle)]

@@ -109,7 +109,13 @@ impl<'a> Daemon<'a> {
         command.arg("daemon").arg("--config").arg(self.config());
         command.arg("--state-dir").arg(self.state_dir());
         command.arg("--socket").arg(self.socket()).arg("--pin-dir").arg(self.pins());
+        command.arg("--vici").arg(self.vici());
         command
+    }
+
+    /// Where it looks for an IKE daemon: not where the machine's own one is.
+    pub fn vici(&self) -> PathBuf {
+        self.folder.path().join("charon.vici")
     }
 
     /// Starts it, again or for the first time, and waits until it answers.

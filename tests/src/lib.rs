@@ -15,6 +15,7 @@ pub mod bpffs;
 pub mod bytes;
 pub mod case;
 pub mod cases;
+pub mod charon;
 pub mod crowd;
 pub mod ctl;
 pub mod debian;

@@ -104,10 +104,12 @@ fn change_tunnel(tunnel: &mut Tunnel, chance: &mut Chance) {
         carries_ipv6,
         carries_mpls,
         spread,
+        ipsec,
     } = &mut tunnel.flags;
     flip(enabled, 64);
     flip(allow_fast_path, 16);
     flip(allowed_inner, 8);
+    flip(ipsec, 32);
     for setting in [carries_ipv4, carries_ipv6, carries_mpls] {
         flip(setting, 8);
     }

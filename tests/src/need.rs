@@ -69,6 +69,15 @@ pub fn packages() -> Option<[PathBuf; 3]> {
     None
 }
 
+/// The folder with strongSwan's `usr`, `IPIP_STRONGSWAN` or what `cargo xtask test vm` leaves in target/.
+#[must_use]
+pub fn strongswan() -> Option<PathBuf> {
+    let tree =
+        std::env::var_os("IPIP_STRONGSWAN").map_or_else(|| target("vm/strongswan/tree"), PathBuf::from);
+    let is_there = tree.join("usr/sbin/charon-systemd").exists();
+    (is_there || skip("strongSwan is not there: `cargo xtask test vm` gets it")).then_some(tree)
+}
+
 /// Whether a program can be started.
 #[must_use]
 pub fn program(name: &str) -> bool {

@@ -22,6 +22,7 @@ mod python;
 mod run;
 mod setup;
 mod sh;
+mod strongswan;
 mod tally;
 mod test;
 mod tool;

@@ -14,7 +14,7 @@ use crate::build::{Built, OBJECT_VARIABLE};
 use crate::kernel::{self, Kernel, Wanted};
 use crate::sh::{self, Step};
 use crate::tally::Tally;
-use crate::{python, test};
+use crate::{python, strongswan, test};
 
 /// The oldest kernel that is supported, and the one where everything works.
 const KERNELS: [Wanted; 2] =
@@ -29,6 +29,7 @@ const LIMIT: Duration = Duration::from_mins(20);
 pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Result<Tally> {
     kernel::emulator()?;
     let vng = python::tool(&kernel::folder().join("venv"), VIRTME, "vng")?;
+    let swan = strongswan::tree()?;
     let mut tally = Tally::default();
     for wanted in KERNELS {
         let kernel = kernel::get(wanted)?;
@@ -38,7 +39,7 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
             fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
         let script = share.join("guest.sh");
-        let text = guest_script(&share, built, binaries, filters);
+        let text = guest_script(&share, built, &swan, binaries, filters);
         fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
         let step = Step {
             what: &format!("booting Linux {} and testing on it", wanted.series),
@@ -109,16 +110,23 @@ pub(crate) fn count(object: &Path, bench: &Path, result: &Path) -> Result<()> {
 }
 
 /// Returns what the guest does: prepare what a booted Debian has, run each program, and leave its status in a file.
-fn guest_script(share: &Path, built: &Built, binaries: &[PathBuf], filters: &[String]) -> String {
+fn guest_script(
+    share: &Path,
+    built: &Built,
+    swan: &Path,
+    binaries: &[PathBuf],
+    filters: &[String],
+) -> String {
     let share = share.display();
     let filters: Vec<String> = filters.iter().map(|word| format!("'{word}'")).collect();
     let filters = filters.join(" ");
     let mut script = format!(
         "uname -r >{share}/kernel.txt\nmount -t bpf bpf /sys/fs/bpf\nmodprobe veth\nmodprobe tun\n\
-         ip link set lo up\nexport {OBJECT_VARIABLE}={} IPIP_CTL={} IPIP_REQUIRE={} IPIP_SKIP_LOG={share}/skipped.txt\n\
+         ip link set lo up\nexport {OBJECT_VARIABLE}={} IPIP_CTL={} IPIP_STRONGSWAN={} IPIP_REQUIRE={} IPIP_SKIP_LOG={share}/skipped.txt\n\
          export PATH={}\n",
         built.object.display(),
         built.ctl.display(),
+        swan.display(),
         test::required(),
         sh::path(),
     );

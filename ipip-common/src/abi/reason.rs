@@ -78,6 +78,8 @@ reasons! {
     NestingLimit = 26, "nesting-limit", Pass, "The inner packet's encapsulation limit is 0; the daemon answers with Parameter Problem (RFC 2473 4.1.1).";
     OddEcn = 27, "odd-ecn", Note, "Carried, but the outer and inner ECN fields are a pair that no sound path makes (RFC 6040 4.2).";
     BadAnswer = 28, "bad-answer", Drop, "An answer to a keepalive probe that does not count: forged, repeated, or too late.";
+    Unprotected = 29, "unprotected", Drop, "A packet in the clear for a tunnel with ipsec-secret, which takes only what came by IPsec.";
+    NoKeys = 30, "no-keys", Drop, "The kernel has no IPsec keys for the tunnel: IKE has not agreed on any, or they have expired.";
 }
 
 impl Reason {

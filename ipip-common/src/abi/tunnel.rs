@@ -65,6 +65,8 @@ switches! {
     carries_mpls = 14,
     /// Tier 1 decapsulates on the CPU that the inner flow leads to, and not on the one where the packet came in.
     spread = 15,
+    /// `ipsec-secret`: packets go through the daemon alone, whose sockets have the kernel protect them.
+    ipsec = 16,
 }
 
 impl TunnelFlags {

@@ -32,6 +32,11 @@ pub fn decap(frame: &mut impl Frame, env: &impl Env) -> Verdict {
         let answer = if env.forwards() { None } else { answer::take_outer(frame, env) };
         return answer.unwrap_or(Verdict::Foreign);
     };
+    if arrived.tunnel.flags().ipsec && !env.is_behind_ipsec() {
+        // What the kernel has unwrapped is on its way to the tier that takes it.
+        let is_right = env.came_by_ipsec();
+        return if is_right { Verdict::Foreign } else { refuse(env, arrived.tunnel, Reason::Unprotected) };
+    }
     if let Some(reason) = arrived.flaw {
         return refuse(env, arrived.tunnel, reason);
     }

@@ -60,6 +60,10 @@ fn into_tunnel<I: Inner>(frame: &mut impl Frame, env: &impl Env) -> Verdict {
         }
         return Verdict::Foreign;
     };
+    // It waits behind the interface, for the tier that can protect it.
+    if tunnel.flags().ipsec && !env.forwards() && !env.is_behind_ipsec() {
+        return Verdict::Foreign;
+    }
     match decide(frame, env, tunnel, inner, &flow) {
         Ok(plan) => {
             plan.remember(env, tunnel, &flow);
@@ -89,6 +93,10 @@ fn decide<I: Inner>(
 ) -> Result<Plan<I>, Reason> {
     if !tunnel.flags().carries(I::KIND) {
         return Err(Reason::NotCarried);
+    }
+    // Whatever else its switches say: this tier cannot protect it.
+    if tunnel.flags().ipsec && !env.is_behind_ipsec() {
+        return Err(Reason::FastPathOff);
     }
     let segments = frame.segments();
     let room = if segments == 1 { frame.length() } else { u32::MAX };

@@ -15,6 +15,7 @@ use super::socket::{self, Sockets};
 use super::view::Liveness;
 use super::ways::{InterfaceAddress, ways};
 use crate::dataplane::KeepaliveMaps;
+use crate::ipsec::Carrier;
 use crate::tun::Tun;
 use crate::tunnel::{Keepalive, KeepaliveMode};
 
@@ -45,6 +46,8 @@ pub struct Watched {
     pub mode: KeepaliveMode,
     /// Its entry; `None` while there is no way to the remote.
     pub entry: Option<TunnelConfig>,
+    /// What sends its packets where IPsec protects them.
+    pub protected: Option<Arc<Carrier>>,
     /// What keeps it from running, whatever the far end does; empty where nothing does.
     pub obstacle: String,
 }
@@ -52,7 +55,9 @@ pub struct Watched {
 impl PartialEq for Watched {
     fn eq(&self, other: &Self) -> bool {
         let key = |it: &Self| (it.keepalive, it.mode, it.entry);
+        let carrier = |it: &Self| it.protected.as_ref().map(Arc::as_ptr);
         Arc::ptr_eq(&self.tun, &other.tun)
+            && carrier(self) == carrier(other)
             && key(self) == key(other)
             && self.obstacle == other.obstacle
             && self.name == other.name
@@ -329,7 +334,12 @@ impl Watch {
             let sent_ns = now_ns();
             let probe = Probe { sequence: self.probing.sent, way: *way as u32, sent_ns };
             let packet = outer_packet(&ask.entry, self.probing.key, &probe, flow);
-            let sent = sockets.send(&packet, local, remote);
+            let sent = match &self.watched.protected {
+                Some(carrier) => carrier.send(&packet),
+                // Not in the clear.
+                None if ask.entry.flags().ipsec => Err(std::io::ErrorKind::NotConnected.into()),
+                None => sockets.send(&packet, local, remote),
+            };
             is_out |= !sent.as_ref().is_err_and(socket::is_shortage);
             if let Err(error) = sent {
                 trouble = Some(error.to_string());

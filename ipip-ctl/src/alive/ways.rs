@@ -67,7 +67,8 @@ pub fn ways(entry: &TunnelConfig, mode: KeepaliveMode, addresses: &[InterfaceAdd
         }
         let is_outer = remote.is_ipv6() == is_v6;
         let mut all = addresses.iter().filter(|address| address.local.is_ipv6() == is_v6);
-        if is_outer {
+        // With IPsec nothing may come back beside the tunnel.
+        if is_outer && !entry.flags.ipsec {
             ways.push((Way::Reflect, remote, local));
             ways.push((Way::Outer, local, remote));
         }

@@ -98,6 +98,14 @@ impl Change {
         Self { tunnel: name.to_owned(), action: Action::Restored, properties: Vec::new() }
     }
 
+    /// A tunnel whose secret is another one, which is not shown.
+    #[must_use]
+    pub fn with_secret(name: &str) -> Self {
+        let (from, to) = (Some("one".to_owned()), Some("another".to_owned()));
+        let secret = PropertyChange { property: "ipsec-secret".to_owned(), from, to };
+        Self { tunnel: name.to_owned(), action: Action::Changed, properties: vec![secret] }
+    }
+
     /// A tunnel with other properties.
     #[must_use]
     pub fn between(old: &Tunnel, new: &Tunnel) -> Self {

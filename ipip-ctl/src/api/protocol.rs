@@ -13,6 +13,7 @@ pub use self::views::{
 use super::change::{Change, PropertyChange};
 use crate::events::Told;
 use crate::failure::{Failure, FailureKind};
+use crate::ipsec::Secret;
 use crate::spec::TunnelSpec;
 
 /// The protocol that this program speaks.
@@ -26,6 +27,9 @@ pub enum Request {
     Add {
         /// The tunnel as written.
         tunnel: TunnelSpec,
+        /// The secret of IPsec, to be stored in a file that only root reads, which `ipsec-secret-file` names then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ipsec_secret: Option<Secret>,
     },
     /// Set up tunnels and write them to the configuration file: all of them, or none.
     Import {
@@ -40,6 +44,9 @@ pub enum Request {
         tunnels: Vec<String>,
         /// The properties to set; one that is empty takes its default again.
         properties: TunnelSpec,
+        /// The secret of IPsec, as for `add`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ipsec_secret: Option<Secret>,
     },
     /// Let tunnels carry traffic, and make their interfaces again where they are gone.
     Enable {

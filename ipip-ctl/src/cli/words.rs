@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use crate::config::unknown_property;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::spec::TunnelSpec;
 
 /// The verbs that take properties.
@@ -23,12 +23,49 @@ pub fn translate(arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     if !arguments.get(verb).is_some_and(is_verb) {
         return Ok(arguments);
     }
+    let arguments = without_secret(arguments)?;
     let mut is_value = false;
     let translate = |(at, word): (usize, OsString)| {
         let follows_option = std::mem::replace(&mut is_value, is_bare_option(&word));
         if at <= verb || follows_option { Ok(word) } else { property(word) }
     };
     arguments.into_iter().enumerate().map(translate).collect()
+}
+
+/// The option that reads a secret from standard input.
+const SECRET: &str = "--ipsec-secret";
+
+/// Refuses a secret among the words, where everybody on this host reads it, before anything could repeat it. An empty one
+/// takes the tunnel's away.
+fn without_secret(arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let mut words = Vec::with_capacity(arguments.len());
+    let mut arguments = arguments.into_iter().peekable();
+    while let Some(word) = arguments.next() {
+        let text = word.to_string_lossy().replace('_', "-");
+        let option = text.strip_prefix("--").unwrap_or(&text);
+        let is_bare = text == SECRET;
+        let value = option.strip_prefix("ipsec-secret=").map(|_| value_of(&word));
+        let value = if is_bare { arguments.next().or(Some(OsString::new())) } else { value };
+        match value {
+            None => words.push(word),
+            Some(value) if value == "-" => words.push(format!("{SECRET}=-").into()),
+            Some(value) if value.is_empty() && !is_bare => words.push("--ipsec-secret-file=".into()),
+            Some(_) => {
+                let message = "ipsec-secret: a secret is not written on a command line, where others read it";
+                return Err(Failure::new(FailureKind::Usage, message).with_hint(
+                    "write ipsec-secret=- and give it on standard input, or ipsec-secret-file=FILE",
+                ));
+            }
+        }
+    }
+    Ok(words)
+}
+
+/// What stands behind the first `=`.
+fn value_of(word: &OsString) -> OsString {
+    let text = word.as_encoded_bytes();
+    let at = text.iter().position(|byte| *byte == b'=').map_or(text.len(), |at| at + 1);
+    String::from_utf8_lossy(text.get(at..).unwrap_or_default()).into_owned().into()
 }
 
 /// Where the verb stands.
@@ -92,6 +129,27 @@ mod tests {
         let told = |line: &str| translate(words(line)).unwrap_err().to_string();
         assert_eq!(told("x add a mtuu=1400"), "unknown key `mtuu`; did you mean `mtu`?");
         assert!(told("x set a colour=red").starts_with("unknown key `colour`; known are name, kind, "));
-        assert!(!told("x add a ipsec-secret=hush").contains("hush"));
+    }
+
+    #[test]
+    fn a_secret_is_not_taken_from_the_words_nor_repeated() {
+        for line in [
+            "x add a ipsec-secret=hush",
+            "x set a ipsec_secret=hush",
+            "x add a --ipsec-secret hush",
+            "x add a --ipsec-secret=hush",
+            "x set a --ipsec-secret",
+        ] {
+            let failure = translate(words(line)).unwrap_err().to_string();
+            assert!(failure.contains("standard input") && !failure.contains("hush"), "{failure}");
+        }
+        for (written, read) in [
+            ("x add a ipsec-secret=-", "x add a --ipsec-secret=-"),
+            ("x set a --ipsec-secret - mtu=1400", "x set a --ipsec-secret=- --mtu=1400"),
+            ("x set a ipsec-secret=", "x set a --ipsec-secret-file="),
+            ("x set a ipsec-secret-file=/f", "x set a --ipsec-secret-file=/f"),
+        ] {
+            assert_eq!(translate(words(written)).unwrap(), words(read), "{written}");
+        }
     }
 }

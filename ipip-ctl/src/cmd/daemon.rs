@@ -12,12 +12,13 @@ pub(super) fn run(arguments: DaemonArgs, socket: PathBuf) -> Result<(), Failure>
 
 /// A daemon with a state directory of its own keeps its configuration there, so that two do not share one.
 fn options(arguments: DaemonArgs, socket: PathBuf) -> Options {
-    let DaemonArgs { config, state_dir, pin_dir, metrics } = arguments;
+    let DaemonArgs { config, state_dir, pin_dir, vici, metrics } = arguments;
     let own_config = state_dir.as_ref().map(|directory| directory.join("ipip.toml"));
     Options {
         config: config.or(own_config).unwrap_or_else(|| DEFAULT_CONFIG.into()),
         state_dir: state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
         pin_dir,
+        vici,
         socket,
         metrics,
     }
@@ -32,6 +33,7 @@ mod tests {
             config: config.map(PathBuf::from),
             state_dir: state_dir.map(PathBuf::from),
             pin_dir: "/p".into(),
+            vici: "/v".into(),
             metrics: None,
         };
         options(arguments, "/s".into())

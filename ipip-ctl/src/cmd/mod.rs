@@ -47,11 +47,13 @@ fn run(cli: Cli, report: Report) -> Result<(), Failure> {
     let change = |request: Request| change::run(&request, Changes::default(), socket, report);
     match cli.verb {
         Verb::Daemon(arguments) => daemon::run(arguments, cli.socket),
-        Verb::Add { tunnel, properties } => {
+        Verb::Add { tunnel, properties, ipsec_secret } => {
             let name = tunnel.or_else(|| properties.name.clone());
-            add::run(TunnelSpec { name, ..properties }, socket, report)
+            add::run(TunnelSpec { name, ..properties }, ipsec_secret.is_some(), socket, report)
         }
-        Verb::Set { tunnels, properties } => change::set(tunnels, properties, socket, report),
+        Verb::Set { tunnels, properties, ipsec_secret } => {
+            change::set(tunnels, properties, ipsec_secret.is_some(), socket, report)
+        }
         Verb::Enable(Selected { tunnels }) => change(Request::Enable { tunnels }),
         Verb::Disable(Selected { tunnels }) => change(Request::Disable { tunnels }),
         Verb::Remove(Selected { tunnels }) => change(Request::Remove { tunnels }),

@@ -178,8 +178,9 @@ fn unreadable(table: &Table, error: &toml_edit::de::Error, source: &Source<'_>) 
 /// There is no such property; the value beside it, which may be a secret, is not told.
 pub(crate) fn unknown_property(key: &str) -> Failure {
     if key == "ipsec-secret" {
-        return Failure::new(FailureKind::Unsupported, "ipsec-secret: encryption is not in this version")
-            .with_hint("leave it out, and set up IPsec beside the tunnel");
+        return usage("ipsec-secret: a secret is not written in this file, which others may read").with_hint(
+            "write ipsec-secret-file = \"/etc/ipip/NAME.psk\", or `ipip-ctl set NAME ipsec-secret=-`",
+        );
     }
     unknown_key(key, &TunnelSpec::PROPERTIES)
 }

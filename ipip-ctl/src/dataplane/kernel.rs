@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfLoader};
 use ipip_common::abi::{
@@ -103,12 +105,14 @@ impl Kernel {
         let wrong = |error: MapError| failed("opening a map", &error);
         let generation = Generation::new(take(map::VARIABLES)?.try_into().map_err(wrong)?);
         generation.follow()?;
-        // A second handle, for another thread.
-        let traffic = MapData::from_pin(pins.map(map::TRAFFIC)).map_err(wrong)?;
+        // Second handles, for other threads.
+        let again = |name| MapData::from_pin(pins.map(name)).map_err(wrong);
         let keepalive = KeepaliveMaps::new(
             take(map::PROBES)?.try_into().map_err(wrong)?,
             take(map::ANSWERS)?.try_into().map_err(wrong)?,
-            Map::PerCpuArray(traffic).try_into().map_err(wrong)?,
+            Map::PerCpuArray(again(map::TRAFFIC)?).try_into().map_err(wrong)?,
+            Map::PerCpuHashMap(again(map::REFUSALS)?).try_into().map_err(wrong)?,
+            Map::HashMap(again(map::ADDRESSES)?).try_into().map_err(wrong)?,
         );
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         let peers: HashMap<_, _, _> = take(map::PEERS)?.try_into().map_err(wrong)?;
@@ -201,6 +205,10 @@ fn load_programs(pins: &Pins) -> Result<Ebpf, Failure> {
     let mut loader = EbpfLoader::new();
     loader.override_global("IDENT_BLOCK", &ident_block, true);
     loader.override_global("FLOW_SHIFT", &flow_shift, true);
+    let tells_of_ipsec =
+        is_helper_supported(ProgramType::SchedClassifier, BpfHelper::BPF_FUNC_skb_get_xfrm_state);
+    let has_ipsec = u32::from(tells_of_ipsec.unwrap_or(true));
+    loader.override_global("HAS_IPSEC", &has_ipsec, true);
     loader.map_max_entries(map::FLOWS, 1 << flow_bits);
     loader.map_max_entries(map::CPUS, cpus);
     for name in map::PINNED {

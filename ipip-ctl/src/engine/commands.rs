@@ -11,6 +11,7 @@ use crate::api::protocol::{DaemonStatus, Reply, Request};
 use crate::config::Config;
 use crate::events::Event;
 use crate::failure::{Failure, FailureKind};
+use crate::ipsec::{Secret, Stored};
 use crate::privileges;
 use crate::select::select;
 use crate::spec::{TunnelSpec, Word};
@@ -26,14 +27,16 @@ impl Engine {
     pub async fn answer(&mut self, request: Request) -> Result<Reply, Failure> {
         self.follow_changes().await?;
         let changed: Changed = match request {
-            Request::Add { tunnel } => return self.add(tunnel).await,
+            Request::Add { tunnel, ipsec_secret } => return self.add(tunnel, ipsec_secret).await,
             Request::Print => return Ok(Reply::Tunnels { tunnels: self.views()? }),
             Request::Status => return Ok(Reply::Status(self.status())),
             Request::Export => {
                 return Ok(Reply::Specs { tunnels: self.table.iter().map(Tunnel::to_short_spec).collect() });
             }
             Request::Import { tunnels, dry_run } => self.import(tunnels, dry_run).await.map(Changed::from),
-            Request::Set { tunnels, properties } => self.set(&tunnels, &properties).await.map(Changed::from),
+            Request::Set { tunnels, properties, ipsec_secret } => {
+                self.set(&tunnels, &properties, ipsec_secret).await.map(Changed::from)
+            }
             Request::Enable { tunnels } => self.switch(&tunnels, false).await.map(Changed::from),
             Request::Disable { tunnels } => self.switch(&tunnels, true).await.map(Changed::from),
             Request::Remove { tunnels } => self.remove(&tunnels).await.map(Changed::from),
@@ -53,12 +56,23 @@ impl Engine {
         Ok(Reply::Changed { changes: changed.changes, settings: changed.settings })
     }
 
-    async fn add(&mut self, spec: TunnelSpec) -> Result<Reply, Failure> {
-        let (table, names) = self.with(vec![spec.clone()])?;
+    async fn add(&mut self, mut spec: TunnelSpec, secret: Option<Secret>) -> Result<Reply, Failure> {
+        let (mut table, names) = self.with(vec![spec.clone()])?;
         let name = names.into_iter().next().unwrap_or_default();
+        let stored = match secret {
+            Some(secret) => {
+                let (stored, with_secret) = self.store_secret(&name, &secret)?;
+                spec.name = Some(name.clone());
+                spec = spec.merged(&with_secret).map_err(|error| Failure::new(FailureKind::Usage, error))?;
+                table = self.with(vec![spec.clone()])?.0;
+                Some(stored)
+            }
+            None => None,
+        };
         let mut edit = self.file.edit()?;
         edit.add(&as_kept(spec, &table, &name));
         self.commit(table, Some(edit.finish()?), &[]).await?;
+        stored.into_iter().for_each(Stored::keep);
         Ok(Reply::Added { name })
     }
 
@@ -95,14 +109,41 @@ impl Engine {
         Ok((table, names))
     }
 
-    async fn set(&mut self, written: &[String], changes: &TunnelSpec) -> Result<Vec<Change>, Failure> {
+    async fn set(
+        &mut self,
+        written: &[String],
+        changes: &TunnelSpec,
+        secret: Option<Secret>,
+    ) -> Result<Vec<Change>, Failure> {
         let names = self.select(written)?;
         let mut table = self.table.clone();
         let mut edit = self.file.edit()?;
+        let mut stored = Vec::new();
         for name in &names {
-            table.replace(name, edit.set(name, changes)?)?;
+            let tunnel = match &secret {
+                Some(secret) => {
+                    let (one, with_secret) = self.store_secret(name, secret)?;
+                    stored.push(one);
+                    let changes = changes.merged(&with_secret);
+                    let changes = changes.map_err(|error| Failure::new(FailureKind::Usage, error))?;
+                    edit.set(name, &changes)?
+                }
+                None => edit.set(name, changes)?,
+            };
+            table.replace(name, tunnel)?;
         }
-        self.commit(table, Some(edit.finish()?), &[]).await
+        let mut done = self.commit(table, Some(edit.finish()?), &[]).await?;
+        stored.into_iter().for_each(Stored::keep);
+        if secret.is_some() {
+            for name in &names {
+                // Where only the secret is another one, nothing else tells.
+                if !done.iter().any(|change| change.tunnel == *name) && self.table.contains(name) {
+                    done.push(Change::with_secret(name));
+                }
+            }
+            self.read_secrets_again(&names).await;
+        }
+        Ok(done)
     }
 
     /// Enables or disables tunnels. To enable one also makes its interface again, where that is gone.
@@ -170,6 +211,7 @@ impl Engine {
             self.interfaces = config.interfaces;
             self.reconcile_ports().await;
         }
+        self.read_secrets_again(&names).await;
         self.events.emit(Event::Reloaded);
         Ok(Changed { changes, settings })
     }

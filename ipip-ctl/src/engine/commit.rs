@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use super::Engine;
+use super::ipsec::check_secret;
 use super::tunnels::Running;
 use crate::api::change::{self, Action, Change};
 use crate::failure::Failure;
@@ -56,6 +57,11 @@ impl Engine {
     ) -> Result<(), Failure> {
         for change in changes {
             let Some(tunnel) = table.get(&change.tunnel) else { continue };
+            if self.table.get(&tunnel.name).map(|old| &old.ipsec_secret_file)
+                != Some(&tunnel.ipsec_secret_file)
+            {
+                check_secret(tunnel)?;
+            }
             match change.action {
                 Action::Added => {
                     self.bring_up(tunnel).await?;

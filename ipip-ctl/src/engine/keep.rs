@@ -71,6 +71,10 @@ impl Engine {
             self.rivals.remove(&tunnel.name);
         }
         self.follow_entry(tunnel, id, ifindex, &facts)?;
+        let unprotected = self.follow_ipsec(tunnel);
+        if reason.is_empty() {
+            reason = unprotected;
+        }
         if reason.is_empty() {
             self.resolve_next_hop(tunnel, &facts).await;
         }
@@ -88,6 +92,7 @@ impl Engine {
                 keepalive: tunnel.keepalive,
                 mode: tunnel.keepalive_mode,
                 entry: installed.entry,
+                protected: installed.protection.link().map(|link| Arc::clone(link.carrier())),
                 obstacle: reason,
             };
             running.reason = self.alive.follow(id, watched)?;
@@ -192,8 +197,10 @@ impl Engine {
     fn lost(&mut self, name: &str) {
         let Some(running) = self.running.get_mut(name) else { return };
         GONE.clone_into(&mut running.reason);
-        if let Some(installed) = running.installed.take() {
+        if let Some(mut installed) = running.installed.take() {
+            installed.protection.end();
             installed.drain.abort();
+            self.ike.forget(name);
             self.withdraw(&[(installed.id, installed.ifindex)]);
         }
     }

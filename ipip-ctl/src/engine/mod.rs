@@ -9,6 +9,7 @@ mod commit;
 mod ecn;
 mod facts;
 mod follow;
+mod ipsec;
 mod keep;
 mod left_over;
 mod links;
@@ -37,6 +38,7 @@ use crate::config::{Config, ConfigFile};
 use crate::dataplane::Kernel;
 use crate::events::{Event, Events};
 use crate::failure::Failure;
+use crate::ipsec::{Carriers, Ike};
 use crate::keeper::Keeper;
 use crate::metrics::Address;
 use crate::netlink::{Link, Listener, Netlink};
@@ -86,6 +88,10 @@ pub struct Engine {
     alive: Alive,
     /// What is told of running flags that come and go.
     hook: Hook,
+    /// The keys of tunnels with IPsec.
+    ike: Ike,
+    /// What carries their packets, once there is one.
+    carriers: Option<Carriers>,
 }
 
 impl Engine {
@@ -97,7 +103,7 @@ impl Engine {
         (kernel, keeper): (Kernel, Keeper),
         (netlink, listener): (Netlink, Listener),
         events: Events,
-        (alive, hook): (Alive, Hook),
+        (alive, hook, ike): (Alive, Hook, Ike),
     ) -> Self {
         hook.set(config.hook);
         let taken: BTreeSet<u32> = kernel.ports().values().filter_map(Port::tunnel_id).collect();
@@ -129,6 +135,8 @@ impl Engine {
             seen: Seen::default(),
             alive,
             hook,
+            ike,
+            carriers: None,
         }
     }
 
@@ -158,6 +166,7 @@ impl Engine {
         }
         self.remove_forgotten().await;
         self.reconcile().await?;
+        self.ike.know_all();
         self.move_layouts();
         if left > 0 {
             self.events.emit(Event::ProgramsReplaced { interfaces: left });
@@ -223,5 +232,6 @@ impl Engine {
         }
         self.kernel.forget();
         self.keeper.end();
+        self.ike.finish();
     }
 }

@@ -15,11 +15,13 @@ impl Engine {
         let mut gone: Vec<Installed> = Vec::new();
         for name in names {
             self.rivals.remove(name);
+            self.ike.forget(name);
             gone.extend(self.running.remove(name).and_then(|running| running.installed));
         }
         let ids: Vec<(u32, u32)> = gone.iter().map(|installed| (installed.id, installed.ifindex)).collect();
         self.remove_tunnels(&ids).await;
-        for installed in gone {
+        for mut installed in gone {
+            installed.protection.end();
             installed.drain.abort();
             let _ = installed.drain.await;
         }

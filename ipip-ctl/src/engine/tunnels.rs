@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::Engine;
 use super::ecn::EcnWatch;
+use super::ipsec::Protection;
 use super::left_over::drain;
 use super::loops::Loop;
 use super::ports::tunnel_role;
@@ -50,6 +51,8 @@ pub(super) struct Installed {
     pub(super) looped: Loop,
     /// The tunnel is over IPv6, where encapsulation has a limit.
     pub(super) limits: Arc<AtomicBool>,
+    /// What it has of IPsec.
+    pub(super) protection: Protection,
 }
 
 /// What of a tunnel an earlier daemon made.
@@ -192,6 +195,7 @@ impl Engine {
             was_up: taken_over.was_up,
             looped: Loop::default(),
             limits,
+            protection: Protection::default(),
         };
         let running = Running { installed: Some(installed), reason: String::new() };
         self.running.insert(tunnel.name.clone(), running);

@@ -15,6 +15,8 @@ use crate::tunnel::Tunnel;
 impl Engine {
     /// All tunnels in their order.
     pub(super) fn views(&self) -> Result<Vec<TunnelView>, Failure> {
+        let all = self.running.values().filter_map(|running| running.installed.as_ref());
+        all.filter_map(|installed| installed.protection.link()).for_each(|link| link.carrier().count());
         let mut refused = self.kernel.all_refused();
         self.table.iter().map(|tunnel| self.view(tunnel, &mut refused)).collect()
     }
@@ -55,6 +57,7 @@ impl Engine {
             allow_fast_path: tunnel.allow_fast_path,
             spread: tunnel.spread,
             spreading: installed.is_some_and(Installed::is_spread),
+            ipsec: tunnel.has_ipsec(),
             disabled: tunnel.disabled,
             comment: tunnel.comment.clone().unwrap_or_default(),
             running: running.is_some_and(super::tunnels::Running::is_running),

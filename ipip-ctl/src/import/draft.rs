@@ -52,13 +52,19 @@ impl Row {
         }
         if property == "ipsec-secret" {
             self.refuse();
-            return Err("ipsec-secret: encryption is not in this version; the tunnel is left out".to_owned());
+            return Err(
+                "ipsec-secret: a secret is not taken from a listing; the tunnel is left out: add it with \
+                        `ipip-ctl add ... ipsec-secret=-`, which reads the secret from standard input"
+                    .to_owned(),
+            );
         }
         if !TunnelSpec::PROPERTIES.contains(&property) {
             return Err(unknown_property(property).to_string());
         }
         let value = match property {
-            "name" | "local-address" | "remote-address" | "comment" => Value::from(text),
+            "name" | "local-address" | "remote-address" | "ipsec-secret-file" | "comment" => {
+                Value::from(text)
+            }
             "allowed-inner" => Value::from(List::from(text).0),
             _ => match Word::from(text) {
                 Word::Number(number) => Value::from(number),

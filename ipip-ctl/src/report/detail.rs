@@ -113,6 +113,9 @@ fn write_properties(text: &mut String, tunnel: &TunnelView) -> std::fmt::Result 
     )?;
     write!(text, " allow-fast-path={}", yes_no(tunnel.allow_fast_path))?;
     write!(text, " spread={}", Word::from(tunnel.spread))?;
+    if tunnel.ipsec {
+        write!(text, " ipsec=yes")?;
+    }
     writeln!(text, " disabled={} running={}", yes_no(tunnel.disabled), yes_no(tunnel.running))
 }
 

@@ -25,6 +25,7 @@ fn view(name: &str, remote: &str) -> TunnelView {
         allow_fast_path: true,
         spread: Spread::Auto,
         spreading: false,
+        ipsec: false,
         disabled: false,
         comment: String::new(),
         running: true,

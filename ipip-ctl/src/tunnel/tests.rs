@@ -44,6 +44,7 @@ fn defaults_are_those_of_the_documents() {
             keepalive_mode: KeepaliveMode::Auto,
             allow_fast_path: true,
             spread: Spread::Auto,
+            ipsec_secret_file: None,
             disabled: false,
             comment: None,
         }

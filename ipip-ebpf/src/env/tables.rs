@@ -1,11 +1,11 @@
 //! Lookups in the maps, and counting. The same for both tiers.
 
-use core::arch::asm;
+use core::{arch::asm, ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_NOEXIST, bpf_xfrm_state},
     btf_maps::lpm_trie::Key,
-    helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns},
+    helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns, bpf_skb_get_xfrm_state},
 };
 use ipip_common::{
     abi::{
@@ -20,6 +20,18 @@ use ipip_common::{
 };
 
 use crate::maps;
+
+/// Whether IPsec protected the packet on its way here, as a program of TC can tell.
+#[inline(always)]
+pub(super) fn came_by_ipsec(ctx: *mut c_void) -> bool {
+    if maps::HAS_IPSEC.load() == 0 {
+        return false;
+    }
+    let mut state: MaybeUninit<bpf_xfrm_state> = MaybeUninit::uninit();
+    let size = size_of::<bpf_xfrm_state>() as u32;
+    // SAFETY: the context is the one this program was started with, and the kernel writes `size` bytes at most.
+    unsafe { bpf_skb_get_xfrm_state(ctx.cast(), 0, state.as_mut_ptr(), size, 0) == 0 }
+}
 
 /// The role of an interface.
 #[inline(always)]

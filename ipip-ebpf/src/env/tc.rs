@@ -10,8 +10,8 @@ use ipip_common::{
 };
 
 use super::tables::{
-    count_received, count_refused, count_sent, is_allowed, is_own, is_tunnel, next_ident, outer_flow, port,
-    take_answer, tunnel, tunnel_from,
+    came_by_ipsec, count_received, count_refused, count_sent, is_allowed, is_own, is_tunnel, next_ident,
+    outer_flow, port, take_answer, tunnel, tunnel_from,
 };
 use crate::hook::fib::{self, Found};
 
@@ -32,6 +32,11 @@ impl Env for TcEnv {
     #[inline(always)]
     fn forwards(&self) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn came_by_ipsec(&self) -> bool {
+        came_by_ipsec(self.ctx)
     }
 
     #[inline(always)]

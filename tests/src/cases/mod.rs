@@ -11,6 +11,7 @@ mod decap4;
 mod ecn;
 mod encap4;
 mod header;
+mod ipsec;
 mod labels;
 mod limit;
 mod loops;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Case> {
         accept::cases(),
         allowed::cases(),
         answers::cases(),
+        ipsec::cases(),
         labels::cases(),
         malformed::cases(),
         martian::cases(),

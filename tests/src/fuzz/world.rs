@@ -151,6 +151,7 @@ fn flags(bits: u16) -> TunnelFlags {
         carries_ipv6: bit(12),
         carries_mpls: bit(13),
         spread: bit(14),
+        ipsec: bit(15),
     }
 }
 

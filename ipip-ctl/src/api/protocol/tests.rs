@@ -24,6 +24,7 @@ fn view() -> TunnelView {
         allow_fast_path: true,
         spread: Spread::Auto,
         spreading: false,
+        ipsec: false,
         disabled: false,
         comment: String::new(),
         running: true,
@@ -42,7 +43,7 @@ fn view() -> TunnelView {
 fn requests_survive_the_socket() {
     let tunnel = TunnelSpec { name: Some("ipip1".into()), mtu: Some("1400".into()), ..TunnelSpec::default() };
     for request in [
-        Request::Add { tunnel },
+        Request::Add { tunnel, ipsec_secret: None },
         Request::Remove { tunnels: vec!["ipip1".into()] },
         Request::Print,
         Request::Status,
@@ -88,7 +89,9 @@ fn answers_survive_the_socket() {
 #[test]
 fn views_have_the_property_names_of_the_file() {
     let json = serde_json::to_value(view()).unwrap();
-    for property in TunnelSpec::PROPERTIES {
+    // Of a secret it is told whether there is one.
+    let shown = |property| if property == "ipsec-secret-file" { "ipsec" } else { property };
+    for property in TunnelSpec::PROPERTIES.map(shown) {
         assert!(json.get(property).is_some(), "{property}");
     }
     assert_eq!(json["mtu"], "auto");

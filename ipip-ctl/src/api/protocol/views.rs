@@ -53,6 +53,9 @@ pub struct TunnelView {
     pub spread: Spread,
     /// Whether they do so now.
     pub spreading: bool,
+    /// Whether IPsec protects the tunnel; the secret is shown nowhere.
+    #[serde(default)]
+    pub ipsec: bool,
     /// Whether the tunnel is switched off.
     pub disabled: bool,
     /// Anything that helps people; may be empty.

@@ -167,8 +167,8 @@ fn secret_is_refused_and_never_shown() {
         assert!(!failure.to_string().contains("hunter2"), "{failure}");
     }
     let failure = refused("[[tunnel]]\nipsec-secret = \"hunter2\"\n", 2, 1);
-    assert_eq!(failure.kind, FailureKind::Unsupported);
-    assert!(failure.message.contains("ipsec-secret") && failure.message.contains("not in this version"));
+    assert_eq!(failure.kind, FailureKind::Usage);
+    assert!(failure.message.contains("ipsec-secret") && failure.to_string().contains("ipsec-secret-file"));
 }
 
 #[test]

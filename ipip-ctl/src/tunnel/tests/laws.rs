@@ -61,6 +61,7 @@ prop_compose! {
             prop_oneof![Just(KeepaliveMode::Auto), Just(KeepaliveMode::Passive)],
         ),
         (decap_dscp, has_label, clamp_tcp_mss, allow_fast_path, disabled) in any::<(bool, bool, bool, bool, bool)>(),
+        file in prop::option::of("/[a-z0-9._/ -]{1,20}"),
         comment in prop::option::of("[ -~äöü]{1,40}"),
     ) -> Tunnel {
         let flow_label = if has_label && !is_ipv4 { FlowLabel::Auto } else { FlowLabel::No };
@@ -68,10 +69,13 @@ prop_compose! {
         let keepalive =
             if retries == 0 { Keepalive::Off } else { Keepalive::Every { interval, retries, answers } };
         let encapsulation_limit = if is_ipv4 { EncapsulationLimit::None } else { limit };
+        let carries_mpls = kind.carries(Carried::Mpls);
+        let ipsec_secret_file = file.filter(|_| !carries_mpls).map(PathBuf::from);
+        let allow_fast_path = allow_fast_path && ipsec_secret_file.is_none();
         Tunnel {
             name, kind, local, remote, mtu, ttl, dscp, decap_dscp, ecn, flow_label, encapsulation_limit,
             dont_fragment, allowed_inner, clamp_tcp_mss, keepalive, keepalive_mode, allow_fast_path, spread,
-            disabled, comment,
+            ipsec_secret_file, disabled, comment,
         }
     }
 }

@@ -229,3 +229,27 @@ fn of_switches_and_texts() {
         ],
     );
 }
+
+#[test]
+fn what_ipsec_excludes_is_refused() {
+    let with = |spec: TunnelSpec| {
+        Tunnel::try_from(TunnelSpec { ipsec_secret_file: Some("/etc/ipip/berlin.psk".into()), ..spec })
+    };
+    let tunnel = with(spec()).unwrap();
+    assert!(tunnel.has_ipsec() && !tunnel.allow_fast_path);
+    let off = TunnelSpec { allow_fast_path: Some("no".into()), ..spec() };
+    assert_eq!(with(off).unwrap(), tunnel);
+    let on = TunnelSpec { allow_fast_path: Some("yes".into()), ..spec() };
+    let failure = with(on).unwrap_err();
+    assert!(failure.kind == FailureKind::Usage && failure.message.contains("allow-fast-path"), "{failure}");
+    for kind in ["mpls", "any"] {
+        let failure = with(TunnelSpec { kind: Some(kind.into()), ..spec() }).unwrap_err();
+        assert!(failure.kind == FailureKind::Unsupported && failure.message.contains(kind), "{failure}");
+    }
+    // It may be the secret itself.
+    for file in ["hush", "./hush", "/etc/hu\nsh"] {
+        let failure =
+            Tunnel::try_from(TunnelSpec { ipsec_secret_file: Some(file.into()), ..spec() }).unwrap_err();
+        assert!(!failure.to_string().contains("hu"), "{failure}");
+    }
+}
