@@ -22,6 +22,9 @@ const PROGRAMS: [&str; 8] =
 /// A version that every other is newer than.
 const OLD_VERSION: &str = "0.0.1";
 
+/// Which `ipip-ctl` the tests run: the one that was built, unless the user names another.
+const CTL_VARIABLE: &str = "IPIP_CTL";
+
 /// How the test files' names begin that need more than a compiler.
 const ROOTED: [&str; 6] = ["load", "prog", "net_", "ctl_", "package", "vm_"];
 
@@ -192,9 +195,12 @@ fn with_root<N: AsRef<str>>(
 }
 
 fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
+    // Tests start elsewhere than their user did.
+    let chosen = std::env::var_os(CTL_VARIABLE).and_then(|path| std::path::absolute(path).ok());
+    let ctl = chosen.unwrap_or_else(|| built.ctl.clone());
     let mut variables = vec![
         (OBJECT_VARIABLE.to_owned(), built.object.display().to_string()),
-        ("IPIP_CTL".to_owned(), built.ctl.display().to_string()),
+        (CTL_VARIABLE.to_owned(), ctl.display().to_string()),
         ("IPIP_SKIP_LOG".to_owned(), skip_log(tier).display().to_string()),
         ("IPIP_REQUIRE".to_owned(), required()),
         ("PATH".to_owned(), sh::path()),
@@ -202,6 +208,10 @@ fn environment(built: &build::Built, tier: &str) -> Vec<(String, String)> {
     variables.extend(sh::set_among(&[
         "IPIP_PACKETS",
         "IPIP_CRASHES",
+        "IPIP_TUNNELS",
+        "IPIP_SECONDS",
+        "IPIP_KEEPALIVE",
+        "IPIP_LOAD",
         "TRYCMD",
         "RUST_BACKTRACE",
         "RUST_LOG",
