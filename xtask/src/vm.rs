@@ -23,7 +23,7 @@ const KERNELS: [Wanted; 2] =
 const VIRTME: &str = "virtme-ng==1.42";
 
 /// How long a kernel may take to boot and run the tests.
-const LIMIT: Duration = Duration::from_mins(20);
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// Runs test programs on every kernel, in one boot each.
 pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Result<Tally> {
@@ -43,7 +43,7 @@ pub(crate) fn run(built: &Built, binaries: &[PathBuf], filters: &[String]) -> Re
         fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
         let step = Step {
             what: &format!("booting Linux {} and testing on it", wanted.series),
-            about: "emulated: some minutes, 20 at most",
+            about: "emulated: some minutes, 30 at most",
             limit: Some(LIMIT),
         };
         let booted = step.run(&mut boot(&vng, &kernel, &share, &script, 2));
