@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
@@ -26,16 +27,29 @@ mod calls {
     use nix::libc::c_int;
 
     nix::ioctl_write_int!(set_persist, b'T', 203);
+    nix::ioctl_write_int!(set_owner, b'T', 204);
     nix::ioctl_write_int!(set_offload, b'T', 208);
     nix::ioctl_write_ptr!(set_carrier, b'T', 226, c_int);
     nix::ioctl_write_ptr_bad!(set_interface, 0x4004_54ca, nix::libc::ifreq);
     nix::ioctl_read_bad!(interface, 0x8004_54d2, nix::libc::ifreq);
+    // Of any socket.
+    nix::ioctl_readwrite_bad!(ethtool, nix::libc::SIOCETHTOOL, nix::libc::ifreq);
 }
 
 /// Checksum, TCP and UDP segmentation of both families (`TUN_F_*`).
 const OFFLOADS: u64 = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 /// The same without UDP segmentation, which came with Linux 6.2.
 const OFFLOADS_WITHOUT_UDP: u64 = 0x01 | 0x02 | 0x04;
+
+/// `ETHTOOL_GLINK` (linux/ethtool.h).
+const GET_LINK: u32 = 10;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct LinkQuestion {
+    command: u32,
+    answer: u32,
+}
 
 /// Whether an offload header says that the packet is not what would stand on a wire.
 pub(crate) fn is_offloaded(header: &[u8]) -> bool {
@@ -52,12 +66,12 @@ pub struct Tun {
 
 impl Tun {
     /// Makes the interface, or takes hold of it where it is there already, with segmentation offloads on. A new
-    /// one goes away with this process until [`Tun::keep`].
+    /// one goes away with this process until [`Tun::keep`]. `None` while another process holds it.
     ///
     /// # Errors
     ///
     /// The device cannot be opened, or the name is another interface's.
-    pub fn open(name: &str) -> Result<Self, Failure> {
+    pub fn open(name: &str) -> Result<Option<Self>, Failure> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -67,9 +81,11 @@ impl Tun {
                 Failure::io(format!("opening {DEVICE}"), &error)
                     .with_hint("load the kernel module tun: modprobe tun")
             })?;
-        let fd = file.as_raw_fd();
-        attach(fd, name).map_err(|error| taken(name, &error))?;
-        Self::new(file, name)
+        match attach(file.as_raw_fd(), name) {
+            Ok(()) => Self::new(file, name).map(Some),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(None),
+            Err(error) => Err(taken(name, &error)),
+        }
     }
 
     /// Takes over a descriptor that was kept, and tells the name of its interface.
@@ -104,7 +120,8 @@ impl Tun {
         self.file.get_ref().as_fd()
     }
 
-    /// Sets carrier: the interface's running flag for everybody else.
+    /// Sets carrier: the interface's running flag for everybody else. That it is gone may take up to a second until routes
+    /// and listeners know, unless [`Tun::tell_of_carrier`] follows.
     ///
     /// # Errors
     ///
@@ -113,6 +130,23 @@ impl Tun {
         let value = libc::c_int::from(is_running);
         // SAFETY: the descriptor is open, and the pointer is to a number that outlives the call.
         unsafe { calls::set_carrier(self.file.as_raw_fd(), &raw const value) }?;
+        Ok(())
+    }
+
+    /// Has the kernel act on a carrier that is gone, at once: by itself it lets a second pass between two such events on the
+    /// whole machine (`linkwatch_nextevent`, `net/core/link_watch.c`). Whoever asks whether there is a link has the question
+    /// answered after that (`linkwatch_sync_dev`).
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn tell_of_carrier(&self) -> io::Result<()> {
+        let mut request = request(self.file.as_raw_fd())?;
+        let mut question = LinkQuestion { command: GET_LINK, answer: 0 };
+        request.ifr_ifru.ifru_data = (&raw mut question).cast();
+        let socket = UnixDatagram::unbound()?;
+        // SAFETY: the socket is open; request and question outlive the call, and have the shapes that it asks for.
+        unsafe { calls::ethtool(socket.as_raw_fd(), &raw mut request) }?;
         Ok(())
     }
 
@@ -125,13 +159,15 @@ impl Tun {
         offload(self.file.as_raw_fd(), on)
     }
 
-    /// Makes the interface outlive its descriptors.
+    /// Makes the interface outlive its descriptors. It is root's: nobody else may take hold of it when no descriptor is held.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
     pub fn keep(&self) -> io::Result<()> {
         // SAFETY: the descriptor is open, and the argument is a number.
+        unsafe { calls::set_owner(self.file.as_raw_fd(), 0) }?;
+        // SAFETY: as above.
         unsafe { calls::set_persist(self.file.as_raw_fd(), 1) }?;
         Ok(())
     }
@@ -196,22 +232,34 @@ fn attach(fd: RawFd, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of the interface that a descriptor is attached to.
-fn interface(fd: RawFd) -> io::Result<String> {
+/// A request about the interface that a descriptor is attached to, with its name.
+fn request(fd: RawFd) -> io::Result<libc::ifreq> {
     // SAFETY: an ifreq of zeros is a valid one.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open, and the request outlives the call.
     unsafe { calls::interface(fd, &raw mut request) }?;
+    Ok(request)
+}
+
+/// The name of the interface that a descriptor is attached to.
+fn interface(fd: RawFd) -> io::Result<String> {
+    let request = request(fd)?;
     let name = request.ifr_name.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0);
     String::from_utf8(name.collect()).map_err(io::Error::other)
 }
 
+/// Another process holds an interface.
+#[must_use]
+pub fn held(name: &str) -> Failure {
+    Failure::new(FailureKind::Conflict, format!("interface {name}: another process has it open"))
+        .with_hint(format!("end that process, then `ipip-ctl enable {name}`"))
+}
+
 fn taken(name: &str, error: &io::Error) -> Failure {
-    match error.raw_os_error() {
-        Some(libc::EBUSY | libc::EINVAL) => {
-            Failure::new(FailureKind::Conflict, format!("interface {name}: the name is another interface's"))
-                .with_hint("choose another name, or remove that interface")
-        }
-        _ => Failure::io(format!("making interface {name}"), error),
+    if error.raw_os_error() == Some(libc::EINVAL) {
+        Failure::new(FailureKind::Conflict, format!("interface {name}: the name is another interface's"))
+            .with_hint("choose another name, or remove that interface")
+    } else {
+        Failure::io(format!("making interface {name}"), error)
     }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -94,6 +95,17 @@ impl<'a> Daemon<'a> {
             (is_keeper && words.next().is_some_and(|word| Path::new(word).starts_with(&pins)))
                 .then_some(process)
         })
+    }
+
+    /// Ends that process without warning, and waits until it holds nothing any more.
+    pub fn end_keeper(&self) {
+        let keeper = self.keeper().expect("a process keeps descriptors");
+        kill(pid(keeper), Signal::SIGKILL).expect("ending it");
+        wait::until_true("nobody keeps descriptors", FOLLOW, || {
+            // What is left of a process when it has closed its files is a zombie, or nothing.
+            let text = fs::read_to_string(format!("/proc/{keeper}/stat")).unwrap_or_default();
+            text.rsplit(") ").next().is_none_or(|behind| behind.is_empty() || behind.starts_with(['Z', 'X']))
+        });
     }
 
     /// Where it pins maps of a layout: below the directory of its network namespace, the only one there.
@@ -271,6 +283,12 @@ impl<'a> Daemon<'a> {
             ports.iter().all(|name| list.iter().any(|port| port["name"] == **name && port["reason"] == ""))
         });
     }
+}
+
+/// A process's number as the system's calls want it.
+#[must_use]
+pub fn pid(process: u32) -> Pid {
+    Pid::from_raw(i32::try_from(process).expect("the number of a process"))
 }
 
 impl Answer {

@@ -10,8 +10,6 @@ use ipip_tests::sites::{Carried, tunnelled};
 use ipip_tests::topology::{Pair, Sites};
 use ipip_tests::traffic::paced_udp;
 use ipip_tests::{need, wait};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 const SERVER_END: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 50, 2);
 /// For long enough that a daemon which starts is a small part of it.
@@ -83,10 +81,7 @@ fn is_up(pair: &Pair) -> bool {
 /// The daemon and whoever keeps descriptors for it end, and what they leave is of another layout.
 fn leave_as(daemon: &mut Daemon<'_>, other: u32) {
     daemon.kill();
-    let keeper = daemon.keeper().expect("a process keeps descriptors");
-    let keeper = Pid::from_raw(i32::try_from(keeper).expect("a process"));
-    kill(keeper, Signal::SIGKILL).expect("ending it");
-    wait::until_true("nobody keeps descriptors", LIMIT, || daemon.keeper().is_none());
+    daemon.end_keeper();
     fs::rename(daemon.layout(ABI_VERSION), daemon.layout(other)).expect("moving the pins");
 }
 

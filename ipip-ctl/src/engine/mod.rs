@@ -24,6 +24,7 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use ipip_common::abi::{LabelEntry, MAX_TUNNELS, Port};
 
@@ -73,6 +74,8 @@ pub struct Engine {
     by_id: HashMap<u32, String>,
     /// IDs that no tunnel has.
     free_ids: BTreeSet<u32>,
+    /// Until when interfaces are waited for that others hold.
+    patient_until: Option<Instant>,
     /// Tunnels whose packets another one gets.
     rivals: BTreeSet<String>,
     /// The number in the list of the tunnel that is looked at next.
@@ -127,6 +130,7 @@ impl Engine {
             by_ifindex: HashMap::new(),
             by_id: HashMap::new(),
             free_ids: (1..MAX_TUNNELS).filter(|id| !taken.contains(id)).collect(),
+            patient_until: None,
             rivals: BTreeSet::new(),
             next: 0,
             buffer: left_over::buffer(),
@@ -159,7 +163,7 @@ impl Engine {
         self.remove_stale_ports();
         self.remove_stale_addresses().await?;
         for tunnel in &self.table.clone() {
-            if let Err(failure) = self.bring_up_or_anew(tunnel).await {
+            if let Err(failure) = self.bring_back(tunnel).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }

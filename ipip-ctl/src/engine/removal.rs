@@ -12,19 +12,28 @@ impl Engine {
     /// Takes tunnels out of the kernel. A daemon that dies in between finds by the role of an interface that it is a
     /// tunnel's, and removes it.
     pub(super) async fn take_down(&mut self, names: &[String]) {
-        let mut gone: Vec<Installed> = Vec::new();
+        let (mut gone, mut ids): (Vec<Installed>, Vec<(u32, u32)>) = (Vec::new(), Vec::new());
         for name in names {
             self.rivals.remove(name);
             self.ike.forget(name);
-            gone.extend(self.running.remove(name).and_then(|running| running.installed));
+            match self.running.remove(name).and_then(|running| running.installed) {
+                Some(installed) => gone.push(installed),
+                None => ids.extend(self.not_taken_over(name)),
+            }
         }
-        let ids: Vec<(u32, u32)> = gone.iter().map(|installed| (installed.id, installed.ifindex)).collect();
+        ids.extend(gone.iter().map(|installed| (installed.id, installed.ifindex)));
         self.remove_tunnels(&ids).await;
         for mut installed in gone {
             installed.protection.end();
             installed.drain.abort();
             let _ = installed.drain.await;
         }
+    }
+
+    /// ID and interface of a tunnel that an earlier daemon left and this one could not take over.
+    fn not_taken_over(&self, name: &str) -> Option<(u32, u32)> {
+        let index = if_nametoindex(name).ok().filter(|index| self.links.tun(*index).is_some())?;
+        Some((self.kernel.ports().get(&index)?.tunnel_id()?, index))
     }
 
     /// Removes tunnels of an earlier daemon that the configuration no longer has.
@@ -91,7 +100,7 @@ impl Engine {
     }
 
     /// From here on the programs carry nothing for these tunnels.
-    fn silence(&mut self, tunnels: &[(u32, u32)]) {
+    pub(super) fn silence(&mut self, tunnels: &[(u32, u32)]) {
         self.withdraw_labels(&tunnels.iter().map(|(id, _)| *id).collect::<HashSet<u32>>());
         for (id, ifindex) in tunnels {
             if let Err(failure) = self.silence_one(*id) {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
 
 use ipip_common::abi::{Carried, MAX_TUNNELS, Port, TunnelConfig};
 use nix::net::if_::if_nametoindex;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::Engine;
 use super::ecn::EcnWatch;
@@ -16,11 +18,14 @@ use super::loops::Loop;
 use super::ports::tunnel_role;
 use crate::failure::{Failure, FailureKind};
 use crate::lower::Facts;
-use crate::tun::{Tun, switch_ipv6};
+use crate::tun::{self, Tun, switch_ipv6};
 use crate::tunnel::Tunnel;
 
 /// Why a tunnel does not run whose interface somebody removed by hand.
 pub(super) const GONE: &str = "its interface was removed; `ipip-ctl enable` makes it again";
+
+/// How long a start waits for processes that end and hold interfaces.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A tunnel that is set up, or why it is not.
 #[derive(Debug)]
@@ -102,23 +107,36 @@ impl Engine {
         self.running.get_mut(name)?.installed.as_mut()
     }
 
-    /// Sets a tunnel up. What an earlier daemon left of it and cannot be taken over is removed first: it would go on
-    /// working with nobody to look after it.
-    pub(super) async fn bring_up_or_anew(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
+    /// Sets a tunnel up that an earlier daemon may have left. What cannot be taken over stays, with the addresses and routes
+    /// that its user gave it, and carries nothing: nobody would look after it.
+    pub(super) async fn bring_back(&mut self, tunnel: &Tunnel) -> Result<(), Failure> {
         let Err(failure) = self.bring_up(tunnel).await else { return Ok(()) };
-        let existing = if_nametoindex(tunnel.name.as_str()).ok();
-        let Some(index) = existing else { return Err(failure) };
-        let id = |roles: &BTreeMap<u32, Port>| roles.get(&index).and_then(Port::tunnel_id);
-        if let Some(id) = id(self.kernel.ports()) {
-            log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
-            self.remove_tunnels(&[(id, index)]).await;
-        } else if let Some(id) = id(self.kernel.roles_before()) {
-            log::warn!("tunnel {}: {failure}; it is made anew", tunnel.name);
-            self.remove_links(&[(id, index)]).await;
-        } else {
-            return Err(failure);
+        let index = if_nametoindex(tunnel.name.as_str()).unwrap_or(0);
+        let role = |roles: &BTreeMap<u32, Port>| roles.get(&index).copied();
+        if let Some(id) = role(self.kernel.ports()).and_then(|role| role.tunnel_id()) {
+            self.silence(&[(id, index)]);
+        } else if let Some(role) = role(self.kernel.roles_before())
+            && role.tunnel_id().is_some_and(|id| self.free_ids.remove(&id))
+        {
+            // Still known as a tunnel's when the maps of the other layout are gone.
+            self.kernel.set_port(index, &role)?;
         }
-        self.bring_up(tunnel).await
+        Err(failure)
+    }
+
+    /// Makes an interface, or takes hold of it. A process that held it and has ended may take a moment to let go.
+    async fn open(&mut self, name: &str) -> Result<Tun, Failure> {
+        loop {
+            if let Some(tun) = Tun::open(name)? {
+                return Ok(tun);
+            }
+            let now = Instant::now();
+            // For all of them together: each of thousands may be held.
+            if *self.patient_until.get_or_insert(now + PATIENCE) <= now {
+                return Err(tun::held(name));
+            }
+            sleep(PATIENCE / 100).await;
+        }
     }
 
     /// Whether an earlier daemon's tunnel has this ID, which is still to be taken over.
@@ -152,7 +170,7 @@ impl Engine {
         })?;
         let (kept_id, tun) = match kept {
             Some(kept) => (Some(kept.id), kept.tun),
-            None => (None, Tun::open(&tunnel.name)?),
+            None => (None, self.open(&tunnel.name).await?),
         };
         // After an error the new interface goes away with its descriptor.
         let was_up = role.filter(|_| known.is_some()).or(before).is_some_and(|role| role.was_up());
