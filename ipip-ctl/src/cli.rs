@@ -238,7 +238,7 @@ Examples:
 /// Which events.
 #[derive(Clone, Debug, Args)]
 pub struct EventsArgs {
-    /// Tell only of these tunnels, by their names [default: of everything]
+    /// Tell only of these tunnels, by name, number or the beginning of a name [default: of everything]
     #[arg(value_name = "TUNNEL", add = ArgValueCandidates::new(complete::tunnels))]
     pub tunnels: Vec<String>,
     /// Begin with what the daemon keeps: all, since a time ago (90s, 10m, 2h, 1d), or after an event's number

@@ -112,7 +112,7 @@ async fn work(options: &Options, config: Config, listener: UnixListener) -> Resu
     let kernel = Kernel::load(pins)?;
     privileges::settle()?;
     let (netlink, changes) = Netlink::connect()?;
-    let events = Events::default();
+    let events = Events::new();
     let (flags, mut changed_flags) = mpsc::unbounded_channel();
     let alive = Alive::start(kernel.keepalive(), flags)?;
     let (hook, (tell_hook, told)) = (Hook::default(), mpsc::unbounded_channel());
@@ -205,14 +205,8 @@ pub fn purge(pin_dir: &Path) -> Result<(), Failure> {
         let no_ports = Config { interfaces: Some(Vec::new()), ..Config::default() };
         let alive = Alive::start(kernel.keepalive(), mpsc::unbounded_channel().0)?;
         let not_told = (alive, Hook::default(), ike);
-        let mut engine = Engine::new(
-            nothing,
-            no_ports,
-            (kernel, keeper),
-            Netlink::connect()?,
-            Events::default(),
-            not_told,
-        );
+        let mut engine =
+            Engine::new(nothing, no_ports, (kernel, keeper), Netlink::connect()?, Events::new(), not_told);
         engine.start().await?;
         engine.purge().await;
         Ok(())

@@ -60,7 +60,7 @@ fn a_tunnels_life_is_told_with_its_reasons() {
     let events = kept(&near);
     let numbers: Vec<u64> =
         events.iter().map(|event| event["sequence"].as_u64().expect("a number")).collect();
-    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    assert!(numbers.iter().zip(numbers[0]..).all(|(number, wanted)| *number == wanted), "{numbers:?}");
     let reasons: Vec<&Value> =
         events.iter().filter(|it| it["kind"] == "invalid").map(|event| &event["reason"]).collect();
     assert!(reasons[0].to_string().contains("interface was removed"), "{reasons:?}");
@@ -129,7 +129,9 @@ fn the_command_follows_and_ends_as_it_is_asked() {
         command.arg("--socket").arg(daemon.socket()).args(line.split_whitespace());
         Running::start(&mut command)
     };
-    let mut both = follow("events b --since all --count 2");
+    daemon.run("add berlin remote-address=10.0.0.2");
+    // By its number in the list, and by the beginning of its name.
+    let mut both = ["1", "be"].map(|word| follow(&format!("events {word} --since all --count 3")));
     let mut new = follow("events");
     // It listens as soon as it has told something that comes.
     wait::until_true("it follows", FOLLOW, || {
@@ -137,12 +139,19 @@ fn the_command_follows_and_ends_as_it_is_asked() {
         daemon.run("set a comment=");
         new.output().contains("changed")
     });
-    daemon.run("add b remote-address=10.0.0.2");
-    let told = both.succeed(FOLLOW);
-    let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines.len(), 2, "{told}");
-    assert_eq!((lines[0][2], lines[0][3], lines[1][3]), ("b", "added", "invalid"));
-    assert!(told.contains("no route to 10.0.0.2"), "{told}");
+    daemon.run("set berlin comment=x");
+    for told in both.each_mut().map(|it| it.succeed(FOLLOW)) {
+        let words = told.lines().map(|line| line.split_whitespace().skip(2).take(2).collect::<Vec<_>>());
+        let wanted = ["added", "invalid", "changed"].map(|kind| vec!["berlin", kind]);
+        assert_eq!(words.collect::<Vec<_>>(), wanted, "{told}");
+        assert!(told.contains("no route to 10.0.0.2"), "{told}");
+    }
+    daemon.run("remove berlin");
+    // What is told of one that is gone is found by its whole name.
+    assert_eq!(daemon.run("events berlin --no-follow").lines().count(), 4);
+    for nobody in ["be", "7", "rome"] {
+        daemon.refuses(&format!("events {nobody} --no-follow"), 3);
+    }
     assert!(!new.output().contains("started"), "old events are told only on demand: {}", new.output());
     let last = kept(&daemon).last().expect("an event")["sequence"].clone();
     assert_eq!(daemon.run(&format!("events --no-follow --since {last}")), "");

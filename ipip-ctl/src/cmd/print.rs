@@ -39,7 +39,7 @@ pub(super) fn stats(written: &[String], socket: &Path, report: Report) -> Result
     report.stats(&numbered)
 }
 
-fn tunnels(socket: &Path) -> Result<Vec<TunnelView>, Failure> {
+pub(super) fn tunnels(socket: &Path) -> Result<Vec<TunnelView>, Failure> {
     let reply = call(socket, &Request::Print)?;
     let Reply::Tunnels { tunnels } = reply else { return Err(unexpected(&reply)) };
     Ok(tunnels)

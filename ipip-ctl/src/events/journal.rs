@@ -24,7 +24,7 @@ pub struct Events {
 #[derive(Debug)]
 struct Journal {
     kept: VecDeque<Arc<Told>>,
-    /// The number of the last event; 0 before the first.
+    /// The number of the last event; before the first, the one that it would follow.
     last: u64,
     sender: broadcast::Sender<Arc<Told>>,
 }
@@ -34,7 +34,7 @@ struct Journal {
 pub struct Subscription {
     /// The events that were asked for and are kept, the oldest first.
     pub kept: Vec<Arc<Told>>,
-    /// The number of the last event until now; 0 before the first.
+    /// The number of the last event until now; before the first, the one that it would follow.
     pub last: u64,
     coming: broadcast::Receiver<Arc<Told>>,
 }
@@ -50,12 +50,24 @@ pub enum Missed {
 
 impl Default for Events {
     fn default() -> Self {
-        let (sender, _) = broadcast::channel(KEPT_MAX);
-        Self { journal: Arc::new(Mutex::new(Journal { kept: VecDeque::new(), last: 0, sender })) }
+        Self::new()
     }
 }
 
 impl Events {
+    /// A journal whose numbers are above all that an earlier daemon gave, unless the clock was set back: no daemon tells an
+    /// event each microsecond. They fit into the 53 bits of a number in JSON until the year 2255.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::after(u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default())
+    }
+
+    /// A journal whose first event has the number after this one.
+    fn after(last: u64) -> Self {
+        let (sender, _) = broadcast::channel(KEPT_MAX);
+        Self { journal: Arc::new(Mutex::new(Journal { kept: VecDeque::new(), last, sender })) }
+    }
+
     /// Tells of an event: to the log, to the subscribers, and to those who ask later. Never waits.
     pub fn emit(&self, event: Event) {
         if event.is_bad() {
@@ -80,7 +92,7 @@ impl Events {
     #[must_use]
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {
         let journal = self.lock();
-        // The number is of an earlier daemon, whose events are not known: all of this one's are new.
+        // The clock was set back, and the number is of an earlier daemon: all of this one's events are new.
         let after = after.map(|after| if after > journal.last { 0 } else { after });
         let kept = journal.kept.iter().filter(|told| after.is_some_and(|after| told.sequence > after));
         Subscription { kept: kept.cloned().collect(), last: journal.last, coming: journal.sender.subscribe() }
@@ -119,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_missing_between_history_and_what_comes() {
-        let events = Events::default();
+        let events = Events::after(0);
         for number in 1..=3 {
             events.emit(event(number));
         }
@@ -137,7 +149,7 @@ mod tests {
 
     #[test]
     fn history_is_bounded_and_a_number_of_an_earlier_daemon_means_all_of_it() {
-        let events = Events::default();
+        let events = Events::after(0);
         assert_eq!(events.subscribe(Some(0)).last, 0);
         for number in 0..KEPT_MAX + 5 {
             events.emit(event(number));
@@ -147,9 +159,23 @@ mod tests {
         assert_eq!(numbers(&events.subscribe(Some(9_999)).kept), kept);
     }
 
+    #[test]
+    fn all_of_a_daemon_is_after_the_last_event_of_an_earlier_one() {
+        let earlier = Events::new();
+        earlier.emit(event(1));
+        let last = earlier.subscribe(None).last;
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let later = Events::new();
+        for number in 1..=3 {
+            later.emit(event(number));
+        }
+        assert_eq!(later.subscribe(Some(last)).kept.len(), 3);
+        assert!(later.subscribe(None).last < 1 << 53);
+    }
+
     #[tokio::test]
     async fn a_subscriber_that_does_not_read_misses_events_and_holds_up_nobody() {
-        let events = Events::default();
+        let events = Events::after(0);
         let mut slow = events.subscribe(None);
         for number in 0..KEPT_MAX + 3 {
             events.emit(event(number));

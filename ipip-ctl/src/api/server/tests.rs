@@ -182,15 +182,16 @@ fn added(number: usize) -> Event {
 async fn subscriber_gets_what_is_kept_and_what_comes() {
     let fixture = start(PATIENCE);
     fixture.events.emit(added(1));
+    let first = fixture.events.subscribe(None).last;
     fixture.events.emit(added(2));
     let mut client = fixture.connect().await;
-    client.get_mut().write_all(subscription("\"after\":1").as_bytes()).await.unwrap();
-    assert_eq!(read_answer(&mut client).await, Ok(Reply::Events { kept: 1, last: 2 }));
+    client.get_mut().write_all(subscription(&format!("\"after\":{first}")).as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut client).await, Ok(Reply::Events { kept: 1, last: first + 1 }));
     let Ok(Reply::Event(kept)) = read_answer(&mut client).await else { panic!("no event") };
-    assert_eq!((kept.sequence, kept.event), (2, added(2)));
+    assert_eq!((kept.sequence, kept.event), (first + 1, added(2)));
     fixture.events.emit(added(3));
     let Ok(Reply::Event(new)) = read_answer(&mut client).await else { panic!("no event") };
-    assert_eq!((new.sequence, new.event), (3, added(3)));
+    assert_eq!((new.sequence, new.event), (first + 2, added(3)));
 }
 
 #[tokio::test]
@@ -198,7 +199,7 @@ async fn subscriber_that_never_reads_is_dropped_and_holds_up_nobody() {
     let fixture = start(SHORT);
     let mut client = fixture.connect().await;
     client.get_mut().write_all(subscription("").as_bytes()).await.unwrap();
-    assert_eq!(read_answer(&mut client).await, Ok(Reply::Events { kept: 0, last: 0 }));
+    assert!(matches!(read_answer(&mut client).await, Ok(Reply::Events { kept: 0, .. })));
     let started = std::time::Instant::now();
     let reason = "x".repeat(10_000);
     for _ in 0..2_000 {
