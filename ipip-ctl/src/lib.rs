@@ -24,6 +24,7 @@ pub mod report;
 pub mod select;
 pub mod spec;
 pub mod table;
+mod temporary;
 pub mod tun;
 pub mod tunnel;
 pub mod when;

@@ -11,6 +11,7 @@ use toml_edit::DocumentMut;
 use super::edit::Edit;
 use super::read::{Config, read_text};
 use crate::failure::{Failure, FailureKind};
+use crate::{ipsec, temporary};
 
 /// The mode of a file that was not there before.
 const NEW_FILE_MODE: u32 = 0o640;
@@ -55,17 +56,10 @@ impl ConfigFile {
     /// Removes what a daemon that was killed while it saved left beside the file. Only the one that serves it may.
     pub fn sweep(&self) {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let prefix = temporary_prefix(&path);
-        for entry in
-            path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten()
-        {
-            let name = entry.file_name();
-            let is_left =
-                name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(TEMPORARY));
-            if is_left && let Err(error) = fs::remove_file(entry.path()) {
-                log::warn!("removing {}: {error}", entry.path().display());
-            }
-        }
+        let name = name_of(&path);
+        temporary::sweep(directory_of(&path), |target| target == name);
+        // The secrets are where the file is, not where a link leads.
+        temporary::sweep(directory_of(&self.path), ipsec::is_stored_as);
     }
 
     fn read(&self) -> Result<DocumentMut, Failure> {
@@ -88,22 +82,21 @@ impl ConfigFile {
     }
 }
 
-/// How the name of a new file ends, before it takes the place of the old one.
-const TEMPORARY: &str = ".new";
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
 
-/// How that name begins.
-fn temporary_prefix(path: &Path) -> String {
-    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Puts a new text in the file's place in one step, with the old one's mode and owner.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link: what it points at is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(&path);
     fs::create_dir_all(directory)?;
-    let mut temporary =
-        tempfile::Builder::new().prefix(&temporary_prefix(&path)).suffix(TEMPORARY).tempfile_in(directory)?;
+    let mut temporary = temporary::create(directory, &name_of(&path))?;
     temporary.write_all(text.as_bytes())?;
     let file = temporary.as_file();
     match fs::metadata(&path) {

@@ -21,7 +21,7 @@ use ipip_common::abi::Carried;
 pub use self::connection::Connection;
 pub use self::ike::Ike;
 pub use self::link::{Carrier, Carriers, Link};
-pub use self::secret::{Secret, Stored, path_for};
+pub use self::secret::{Secret, Stored, is_stored_as, path_for};
 
 /// Where strongSwan's daemon takes orders.
 pub const DEFAULT_VICI: &str = "/run/charon.vici";

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, FailureKind};
+use crate::temporary;
 
 /// The longest secret, bytes.
 const LONGEST: usize = 1024;
-/// The mode of a file that holds one.
-const MODE: u32 = 0o600;
+/// How the name of a file ends that holds one.
+const EXTENSION: &str = ".psk";
 
 /// A pre-shared key. It is written where the daemon has to hand it on, and never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +123,13 @@ impl Secret {
 #[must_use]
 pub fn path_for(config: &Path, tunnel: &str) -> PathBuf {
     let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
-    config.with_file_name(format!("{tunnel}.psk"))
+    config.with_file_name(format!("{tunnel}{EXTENSION}"))
+}
+
+/// Whether a file of this name may hold a secret that came from standard input.
+#[must_use]
+pub fn is_stored_as(name: &str) -> bool {
+    name.ends_with(EXTENSION)
 }
 
 /// A secret that has been stored, and is taken back unless it is kept.
@@ -147,14 +154,8 @@ impl Stored {
     fn replace(path: &Path, secret: &Secret) -> io::Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let temporary = || -> io::Result<NamedTempFile> {
-            let file = tempfile::Builder::new()
-                .prefix(".psk")
-                .permissions(fs::Permissions::from_mode(MODE))
-                .tempfile_in(directory)?;
-            file.as_file().set_permissions(fs::Permissions::from_mode(MODE))?;
-            Ok(file)
-        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = || temporary::create(directory, &name);
         let mut new = temporary()?;
         new.write_all(secret.bytes())?;
         new.write_all(b"\n")?;
@@ -196,6 +197,8 @@ impl Drop for Stored {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
