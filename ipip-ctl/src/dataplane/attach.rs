@@ -7,13 +7,13 @@ use std::path::Path;
 use aya::Ebpf;
 use aya::maps::ProgramArray;
 use aya::programs::links::{FdLink, PinnedLink};
-use aya::programs::tc::{self, SchedClassifierLink, TcAttachOptions};
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use ipip_common::abi::{map, program};
 use nix::libc;
 
-use super::filters::attach_filter;
+use super::filters::{attach_filter, detach_filters};
 use super::{Kernel, failed, missing};
 use crate::failure::Failure;
 use crate::netlink::Link;
@@ -156,9 +156,8 @@ impl Kernel {
         for program in program::ALL {
             remove(&self.pins.link(program, ifindex));
         }
-        let Some(name) = name else { return };
-        for direction in [Direction::Ingress, Direction::Egress, Direction::Nested] {
-            let _ = tc::qdisc_detach_program(name, direction.hook(), direction.program());
+        if let Some(name) = name {
+            detach_filters(name);
         }
     }
 
@@ -170,7 +169,7 @@ impl Kernel {
 
     /// Takes the maps' pins and the directories away: the end of a clean stop.
     pub fn forget(&self) {
-        self.pins.forget_maps();
+        self.pins.remove_own();
         self.pins.remove_directories();
     }
 }

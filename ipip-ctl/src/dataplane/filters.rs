@@ -4,6 +4,7 @@
 //! period, milliseconds in which nothing else of the network can be changed; a filter takes microseconds
 //! (docs/adr/0018).
 
+use std::fs;
 use std::path::Path;
 
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
@@ -45,17 +46,31 @@ impl Kernel {
 }
 
 /// A filter of a port, for kernels without tcx. The program, pinned in the place of a link, is the sign that the filter
-/// there is ours to replace.
+/// there is ours to replace. It comes first, and in one step: a daemon that dies in between leaves no filter without it.
 pub(super) fn attach_filter(
     program: &mut SchedClassifier,
     link: &Link,
     direction: Direction,
     pin: &Path,
 ) -> Result<(), Failure> {
-    put(program, &link.name, direction, pin.exists())
-        .map_err(|error| failed(format!("interface {}: attaching a TC filter", link.name), &error))?;
-    remove(pin);
-    program.pin(pin).map_err(|error| failed(format!("pinning {}", pin.display()), &error))
+    let may_be_there = pin.exists();
+    let mut new = pin.as_os_str().to_owned();
+    // No name in this file system has a dot.
+    new.push("-new");
+    let new = Path::new(&new);
+    remove(new);
+    let what = || format!("pinning {}", pin.display());
+    program.pin(new).map_err(|error| failed(what(), &error))?;
+    fs::rename(new, pin).map_err(|error| Failure::io(what(), &error))?;
+    put(program, &link.name, direction, may_be_there)
+        .map_err(|error| failed(format!("interface {}: attaching a TC filter", link.name), &error))
+}
+
+/// Takes the filters of our programs off an interface.
+pub(super) fn detach_filters(interface: &str) {
+    for direction in [Direction::Ingress, Direction::Egress, Direction::Nested] {
+        let _ = tc::qdisc_detach_program(interface, direction.hook(), direction.program());
+    }
 }
 
 fn put(

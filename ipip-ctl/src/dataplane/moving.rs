@@ -6,7 +6,9 @@ use std::fs;
 
 use aya::maps::{HashMap, Map, MapData};
 use ipip_common::abi::{Port, map, program};
+use nix::net::if_::if_indextoname;
 
+use super::filters::detach_filters;
 use super::{Direction, Kernel, Pins};
 use crate::failure::Failure;
 use crate::netlink::Link;
@@ -72,6 +74,14 @@ impl Kernel {
             }
         }
         for layout in &layouts {
+            for ifindex in self.pins.interfaces_of(layout) {
+                // A filter does not go with its pin.
+                if ports.iter().chain(tunnels).all(|link| link.index != ifindex)
+                    && let Ok(name) = if_indextoname(ifindex)
+                {
+                    detach_filters(&name.to_string_lossy());
+                }
+            }
             self.pins.remove_layout(layout);
         }
     }

@@ -104,11 +104,19 @@ impl Pins {
 
     /// Takes all pins of another layout away.
     pub fn remove_layout(&self, layout: &str) {
-        let directory = self.layout(layout);
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            let _ = fs::remove_file(entry.path());
-        }
-        let _ = fs::remove_dir(directory);
+        empty(&self.layout(layout));
+        let _ = fs::remove_dir(self.layout(layout));
+    }
+
+    /// Takes all pins of this layout away: programs that nothing else holds are gone then, and maps that no program uses.
+    pub fn remove_own(&self) {
+        empty(&self.directory);
+    }
+
+    /// Interfaces that another layout pins something for.
+    #[must_use]
+    pub fn interfaces_of(&self, layout: &str) -> Vec<u32> {
+        links_in(&self.layout(layout)).into_iter().map(|(_, ifindex)| ifindex).collect()
     }
 
     fn layout(&self, layout: &str) -> PathBuf {
@@ -118,14 +126,7 @@ impl Pins {
     /// The pinned links of interfaces: program and interface index.
     #[must_use]
     pub fn links(&self) -> Vec<(String, u32)> {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
-        entries
-            .filter_map(|entry| {
-                let name = entry.ok()?.file_name().into_string().ok()?;
-                let (program, ifindex) = name.rsplit_once('-')?;
-                Some((program.to_owned(), ifindex.parse().ok()?))
-            })
-            .collect()
+        links_in(&self.directory)
     }
 
     /// Undoes what a start that failed has pinned, unless an earlier daemon's state is there.
@@ -150,6 +151,23 @@ impl Pins {
             let _ = fs::remove_dir(namespace);
         }
         let _ = fs::remove_dir(&self.top);
+    }
+}
+
+fn links_in(directory: &Path) -> Vec<(String, u32)> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let (program, ifindex) = name.rsplit_once('-')?;
+            Some((program.to_owned(), ifindex.parse().ok()?))
+        })
+        .collect()
+}
+
+fn empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn check(pins: &Pins) -> Result<(), Failure> {
         if found != (key_size, value_size, entries) {
             let message = format!("{}: a map of another build of ipip-ctl", path.display());
             return Err(Failure::new(FailureKind::Conflict, message)
-                .with_hint("remove the pins of that build, or give another --pin-dir"));
+                .with_hint("run `stop --purge` of that build, or give another --pin-dir"));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use nix::net::if_::if_nametoindex;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 
 use super::Engine;
 use super::tunnels::Installed;
@@ -90,7 +90,14 @@ impl Engine {
     pub(super) async fn remove_tunnels(&mut self, tunnels: &[(u32, u32)]) {
         self.silence(tunnels);
         self.remove_links(tunnels).await;
-        self.forget(tunnels);
+        let (stay, gone): (Vec<_>, Vec<_>) =
+            tunnels.iter().copied().partition(|(_, ifindex)| self.links.tun(*ifindex).is_some());
+        self.forget(&gone);
+        // Known by their roles as tunnels', so that the next daemon removes them.
+        for (id, ifindex) in stay {
+            self.by_ifindex.remove(&ifindex);
+            self.by_id.remove(&id);
+        }
     }
 
     /// Takes what the programs know of tunnels away, by ID and index of the interface, where the interfaces are gone.
@@ -139,11 +146,15 @@ impl Engine {
             .map(|(_, ifindex)| *ifindex)
             .filter(|ifindex| self.links.tun(*ifindex).is_some())
             .collect();
-        if let Err(failure) = self.netlink.remove(&indices, self.links.free_group()).await {
-            log::error!("{failure}");
-        }
+        let removed = self.netlink.remove(&indices, self.links.free_group()).await;
         for index in indices {
+            if removed.is_err() && if_indextoname(index).is_ok() {
+                continue;
+            }
             self.links.remove(index);
+        }
+        if let Err(failure) = removed {
+            log::error!("{failure}");
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::failure::Failure;
 const VERB: &str = "keep-descriptors";
 /// How long the other side may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it waits when it cannot take a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long descriptors are kept for a daemon that does not come back.
 const DAY: Timespec = Timespec { tv_sec: 24 * 60 * 60, tv_nsec: 0 };
 
@@ -167,7 +169,7 @@ impl Holder {
                 match event.data.u64() {
                     PINS => return Ok(()),
                     LISTENER => self.accept()?,
-                    DAEMON if self.answer()? => return Ok(()),
+                    DAEMON if self.answer() => return Ok(()),
                     DAEMON => {}
                     // Its interface is gone.
                     name => self.forget(u32::try_from(name).unwrap_or(u32::MAX)),
@@ -181,7 +183,11 @@ impl Holder {
 
     /// The one that came last is the daemon: two cannot have the same pins.
     fn accept(&mut self) -> io::Result<()> {
-        let daemon = accept_with(&self.listener, SocketFlags::CLOEXEC)?;
+        let Ok(daemon) = accept_with(&self.listener, SocketFlags::CLOEXEC) else {
+            // For want of descriptors, say. What is kept stays kept, and the one that waits goes on waiting.
+            std::thread::sleep(PAUSE);
+            return Ok(());
+        };
         if must_be_root(&daemon).is_ok() {
             sockopt::set_socket_timeout(&daemon, sockopt::Timeout::Send, Some(PATIENCE))?;
             self.daemon = None;
@@ -192,10 +198,10 @@ impl Holder {
     }
 
     /// Returns whether to end.
-    fn answer(&mut self) -> io::Result<bool> {
-        let Some(daemon) = &self.daemon else { return Ok(false) };
+    fn answer(&mut self) -> bool {
+        let Some(daemon) = &self.daemon else { return false };
         match wire::receive(daemon) {
-            Ok(Packet::Store(name, descriptor)) => self.store(name, descriptor)?,
+            Ok(Packet::Store(name, descriptor)) => self.store(name, descriptor),
             Ok(Packet::Remove(name)) => self.forget(name),
             Ok(Packet::List) => {
                 let sent = self
@@ -207,21 +213,22 @@ impl Holder {
                     self.daemon = None;
                 }
             }
-            Ok(Packet::Quit) => return Ok(true),
+            Ok(Packet::Quit) => return true,
             Ok(Packet::End | Packet::Other) => {}
             Ok(Packet::Gone) | Err(_) => self.daemon = None,
         }
-        Ok(false)
+        false
     }
 
-    /// One that is there already under this name is replaced.
-    fn store(&mut self, name: u32, descriptor: OwnedFd) -> io::Result<()> {
+    /// One that is there already under this name is replaced. One that the kernel cannot watch is not kept.
+    fn store(&mut self, name: u32, descriptor: OwnedFd) {
         self.forget(name);
         // No packet is urgent, so that no event comes but that the interface is gone. But to tell of that, the kernel
         // wakes only those who wait for something to read.
-        epoll::add(&self.epoll, &descriptor, EventData::new_u64(name.into()), EventFlags::RDBAND)?;
-        self.descriptors.insert(name, descriptor);
-        Ok(())
+        let data = EventData::new_u64(name.into());
+        if epoll::add(&self.epoll, &descriptor, data, EventFlags::RDBAND).is_ok() {
+            self.descriptors.insert(name, descriptor);
+        }
     }
 
     fn forget(&mut self, name: u32) {
