@@ -1,9 +1,10 @@
 //! The verbs that change tunnels: by name, number and beginning of a name, several at once, all of it or nothing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use ipip_tests::ctl::Daemon;
+use ipip_tests::ctl::{Daemon, answer};
 use ipip_tests::need;
 use ipip_tests::netns::Netns;
 use ipip_tests::topology::Pair;
@@ -158,6 +159,19 @@ fn check_needs_no_daemon() {
         fs::write(daemon.config(), text).expect("writing the file");
         let error = daemon.refuses(&line, USAGE);
         assert!(error.contains(&format!("ipip.toml:{place}")) && error.contains(words), "{text}: {error}");
+    }
+
+    // Nor root.
+    let folder = daemon.config().parent().expect("a directory").to_owned();
+    let program = folder.join("ipip-ctl");
+    fs::copy(&ctl, &program).expect("copying ipip-ctl");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("opening the directory");
+    for (text, code) in [("[[tunnel]]\nremote-address = \"10.0.0.1\"\n", 0), ("[[tunel]]\n", USAGE)] {
+        fs::write(daemon.config(), text).expect("writing the file");
+        fs::set_permissions(daemon.config(), fs::Permissions::from_mode(0o644)).expect("opening the file");
+        let mut command = namespace.command("setpriv");
+        command.args(["--reuid=65534", "--clear-groups"]).arg(&program).arg("check").arg(daemon.config());
+        assert_eq!(answer(&mut command).code, Some(code), "{text}");
     }
 }
 

@@ -5,9 +5,10 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use ipip_tests::crowd::{crowd, size};
+use ipip_tests::ctl::Daemon;
 use ipip_tests::need;
 use ipip_tests::sites::tunnelled;
-use ipip_tests::topology::Sites;
+use ipip_tests::topology::{Pair, Sites};
 use ipip_tests::traffic::paced_udp;
 
 const SERVER_END: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 2);
@@ -87,6 +88,42 @@ fn a_live_change_of_any_property_loses_no_packet() {
             world.near.run("set ipip1 local-address=172.16.10.2");
         }
     });
+}
+
+/// What only an IPv6 header has.
+#[test]
+fn a_live_change_over_ipv6_loses_no_packet() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let (near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
+    near.add(Pair::HOST1_V6, Pair::HOST2_V6, "--kind ipipv6");
+    far.add(Pair::HOST2_V6, Pair::HOST1_V6, "--kind ipipv6");
+    pair.host1.address("ipip1", "192.168.50.1/30");
+    pair.host2.address("ipip1", "192.168.50.2/30");
+    pair.host1.run("ping -c 3 -i 0.1 -W 2 192.168.50.2");
+    let changes = [
+        "flow-label=no",
+        "encapsulation-limit=4",
+        "encapsulation-limit=0",
+        "flow-label=auto",
+        "encapsulation-limit=",
+        "kind=any",
+        "kind=ipipv6",
+    ];
+    let started = Instant::now();
+    let mut took = Duration::ZERO;
+    let lost = paced_udp(&pair.host1, (&pair.host2, SERVER_END), (1000, 200, PACE), || {
+        for change in changes {
+            for daemon in [&near, &far] {
+                daemon.run(&format!("set ipip1 {change}"));
+            }
+        }
+        took = started.elapsed();
+    });
+    assert!(took < PACE * 1000, "the changes took {took:?}, longer than the stream");
+    assert_eq!(lost, [0; 0], "{}\n{}", near.run("print detail"), far.run("print detail"));
+    let tunnel = near.tunnel("ipip1");
+    assert_eq!((&tunnel["flow-label"], &tunnel["encapsulation-limit"]), (&"auto".into(), &"none".into()));
 }
 
 #[test]

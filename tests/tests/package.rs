@@ -41,6 +41,7 @@ fn package_installs_runs_upgrades_and_leaves_nothing() {
     install(&debian, &old);
     everything_is_in_its_place(&debian);
     let tunnel = &a_tunnel_runs(&debian);
+    networkd_leaves_tunnels_alone(&debian);
     let carrier = debian.run(CARRIER);
     daemon_comes_back(&debian, tunnel);
     assert_eq!(debian.run(CARRIER), carrier, "carrier has changed");
@@ -136,8 +137,32 @@ fn everything_is_in_its_place(debian: &Debian) {
     for page in ["ipip-ctl", "ipip-ctl-add"] {
         assert!(debian.run(&format!("man --where {page}")).contains("/usr/share/man/man1/"), "{page}");
     }
+    let warnings =
+        "for page in /usr/share/man/man1/ipip-ctl*; do zcat -f $page | groff -man -Tutf8 -ww -z; done 2>&1";
+    assert_eq!(debian.run(warnings), "", "the pages are well-formed");
     debian.run("ipip-ctl check /usr/share/doc/ipip/examples/ipip.toml");
     assert_eq!(debian.run("stat --format '%a %G' /run/ipip/ipip.sock"), "660 ipip\n");
+}
+
+/// Another file of systemd-networkd's matches a tunnel's interface and one that is none. Where /sys is read-only it does not
+/// wait for udev, which is not there.
+fn networkd_leaves_tunnels_alone(debian: &Debian) {
+    debian.run(
+        "printf '[Match]\\nName=ipip* plain\\n[Network]\\nAddress=10.77.0.1/24\\n' >/etc/systemd/network/90-all.network
+         ip link add plain type veth peer name other && ip link set plain up && ip link set other up
+         ipip-ctl add ipip7 remote-address=198.51.100.7 && ip address add 10.78.0.1/30 dev ipip7
+         mount -o remount,ro /sys && systemctl start systemd-networkd",
+    );
+    let addresses = |interface: &str| debian.run(&format!("ip -oneline -4 address show dev {interface}"));
+    wait::until_true("networkd works", LIMIT, || addresses("plain").contains("10.77.0.1/24"));
+    let state = debian.run("cat /run/systemd/netif/links/$(cat /sys/class/net/ipip7/ifindex)");
+    assert!(state.contains("ADMIN_STATE=unmanaged"), "{state}");
+    assert!(addresses("ipip7").contains("10.78.0.1/30") && !addresses("ipip7").contains("10.77"));
+    debian.run(
+        "systemctl stop systemd-networkd.socket systemd-networkd && mount -o remount,rw /sys
+         rm /etc/systemd/network/90-all.network
+         ip link del plain && ipip-ctl remove ipip7",
+    );
 }
 
 /// Returns its interface's index.

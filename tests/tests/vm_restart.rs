@@ -19,7 +19,8 @@ fn on_port(daemon: &Daemon<'_>, host: &Netns) -> usize {
         let index = host.link("wan0").index;
         return daemon.layout(ABI_VERSION).join(format!("{}-{index}", program::TC_PORT)).exists().into();
     }
-    host.run("tc filter show dev wan0 ingress").matches(program::TC_PORT).count()
+    let filters = host.run("tc filter show dev wan0 ingress");
+    filters.lines().filter(|line| line.contains(program::TC_PORT)).count()
 }
 
 fn pings(from: &Netns) -> bool {
