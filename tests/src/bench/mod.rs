@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "it says what it is doing")]
 
 pub mod gates;
+mod interfaces;
 mod machine;
 mod ns;
 mod packet;
@@ -39,8 +40,16 @@ pub enum Part {
     Veth,
     /// TCP between two hosts through tier 2
     Tcp,
-    /// Many tunnels, many routes
+    /// Many tunnels, many routes, many interfaces
     Scale,
+}
+
+impl Part {
+    /// As it is named on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 /// What to run, and how.
@@ -75,7 +84,7 @@ pub fn run(options: &Options) -> Result<Report> {
     let parts = if options.parts.is_empty() { all } else { &options.parts };
     let mut rows = Rows::default();
     for part in all {
-        let name = part.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        let name = part.name();
         if !parts.contains(part) {
             rows.leave_out(&name, "not asked for");
             continue;
@@ -87,7 +96,9 @@ pub fn run(options: &Options) -> Result<Report> {
             Part::Insn => take_counted(options, &mut rows),
             Part::Veth => veth::measure(options, &mut rows),
             Part::Tcp => tcp::measure(options, &mut rows),
-            Part::Scale => scale::measure(options, &mut rows),
+            Part::Scale => {
+                scale::measure(options, &mut rows).and_then(|()| interfaces::measure(options, &mut rows))
+            }
         }))
         .unwrap_or_else(|_| Err(anyhow!("it broke off; why stands above")));
         if let Err(error) = done {
@@ -99,9 +110,9 @@ pub fn run(options: &Options) -> Result<Report> {
         let file = options.folder.join("insn.json");
         let text = serde_json::to_string(&rows).context("writing what was counted")?;
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
-        return Ok(Report::new(rows, options.quick));
+        return Ok(Report::new(rows, parts, options.quick));
     }
-    let report = Report::new(rows, options.quick);
+    let report = Report::new(rows, parts, options.quick);
     report.write(&options.folder, earlier.as_ref())?;
     Ok(report)
 }

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
 use super::gates::{self, Gate};
 use super::rows::{Row, Rows};
-use super::{machine, plot};
+use super::{Part, machine, plot};
 
 /// All that was found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,14 +36,23 @@ pub struct Report {
 const NOISY: f64 = 0.10;
 
 impl Report {
-    /// Of these rows, on this machine, now.
+    /// Of these rows of these parts, on this machine, now.
     #[must_use]
-    pub fn new(rows: Rows, quick: bool) -> Self {
+    pub fn new(rows: Rows, parts: &[Part], quick: bool) -> Self {
+        let mut command = "cargo xtask bench".to_owned();
+        if parts.len() < Part::value_variants().len() {
+            for part in parts {
+                let _ = write!(command, " {}", part.name());
+            }
+        }
+        if quick {
+            command.push_str(" --quick");
+        }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             version: 1,
             time: now.map_or(0, |since| since.as_secs()),
-            command: format!("cargo xtask bench{}", if quick { " --quick" } else { "" }),
+            command,
             quick,
             machine: machine::facts(),
             gates: gates::all(&rows),
@@ -170,12 +180,13 @@ mod tests {
         rows.add("ns", "floor into, 20 bytes", "ns", Some("base into"), vec![36.0, 36.5, 45.0]);
         rows.add("ns", "ipip into", "ns", Some("base into"), vec![40.0, 40.5, 41.0]);
         rows.leave_out("insn", "no guest kernel");
-        Report::new(rows, true)
+        Report::new(rows, &[Part::Scale, Part::Ns], true)
     }
 
     #[test]
     fn the_page_says_what_did_not_run_and_what_is_noisy() {
         let page = report().page(None);
+        assert!(page.contains("`cargo xtask bench scale ns --quick`"), "{page}");
         assert!(
             page.contains("| encapsulate, complete, known flow / floor | <= 1.6 | 1.50 | yes |"),
             "{page}"

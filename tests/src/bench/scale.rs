@@ -166,7 +166,7 @@ fn routes(
 }
 
 /// MiB of free memory.
-fn free_memory() -> Result<f64> {
+pub(super) fn free_memory() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemFree:")).context("no MemFree")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().context("reading MemFree")?;
