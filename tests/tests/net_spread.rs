@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use aya::maps::{Map, MapData, PerCpuArray};
+use etherparse::PacketBuilder;
 use ipip_common::abi::{ABI_VERSION, Traffic, map};
 use ipip_tests::ctl::Daemon;
 use ipip_tests::netns::Netns;
+use ipip_tests::raw::Raw;
 use ipip_tests::topology::Sites;
 use ipip_tests::{need, traffic, wait};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -21,6 +24,10 @@ const ALL: u64 = FLOWS as u64 * PACKETS as u64;
 /// Packets of a flow that may be on their way before the next two go out: those of all flows fit into a veth's ring of 256,
 /// of which up to 16 places are given back late, however late a CPU gets to run.
 const AHEAD: u32 = 4;
+/// IPv4 in IPv4.
+const IPIP: i32 = 4;
+/// How long a machine may take that has much else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// An address behind the port by which the outer packets come in.
 const BACK: Ipv4Addr = Ipv4Addr::new(192, 168, 30, 2);
 
@@ -151,4 +158,50 @@ fn packets_leave_by_the_port_that_they_came_in_by() {
         send_flows(&sites.client, (&sites.router, BACK));
         assert_eq!(looked_at() - before, ALL, "spread={spread}: {}", far.tunnel("ipip1"));
     }
+}
+
+/// One sender keeps one CPU busy with all of its packets, from the wire to the end of the tunnel, until another one helps.
+#[test]
+fn a_tunnel_that_is_too_much_for_one_cpu_is_spread_until_it_is_not() {
+    let Some(ctl) = need::ctl() else { return };
+    let sites = Sites::new();
+    let [_near, far] = start(&sites, &ctl);
+    // The router is the far end now: a raw socket of it makes the outer header.
+    let router = Raw::open(&sites.router, IPIP);
+    far.run("set ipip1 remote-address=152.16.10.1");
+    let is_spreading = || far.tunnel("ipip1")["spreading"] == true;
+    assert!(!is_spreading());
+    let packets: Vec<Vec<u8>> = (0..FLOWS)
+        .map(|flow| {
+            let addresses = (Sites::CLIENT.octets(), Sites::SERVER.octets());
+            let step = PacketBuilder::ipv4(addresses.0, addresses.1, 64).udp(4000 + flow, 9);
+            let mut packet = Vec::new();
+            step.write(&mut packet, &[0; 32]).unwrap();
+            packet
+        })
+        .collect();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut first = CpuSet::new();
+            first.set(0).unwrap();
+            sched_setaffinity(Pid::from_raw(0), &first).unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                for packet in &packets {
+                    router.send(Sites::HOST2, packet);
+                }
+            }
+        });
+        let seen = catch_unwind(AssertUnwindSafe(|| {
+            wait::until_true("all CPUs share the work", PATIENCE, is_spreading);
+            let before = by_cpu(&far);
+            wait::until_true("another CPU works", PATIENCE, || {
+                let grown = by_cpu(&far).into_iter().zip(&before).map(|(now, before)| now - before);
+                grown.filter(|packets| *packets > 10_000).count() > 1
+            });
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        seen.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+    wait::until_true("one CPU is enough again", PATIENCE, || !is_spreading());
 }
