@@ -42,4 +42,5 @@ pub mod sites;
 pub mod topology;
 pub mod traffic;
 pub mod tunnel;
+pub mod two_ways;
 pub mod wait;

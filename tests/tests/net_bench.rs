@@ -75,8 +75,12 @@ fn every_other_part_but_the_emulated_one_leaves_its_rows() {
         assert!(row.rounds.iter().all(|value| *value > 0.0), "{name}: {:?}", row.rounds);
     }
     let gates = measured(&read);
-    for name in ["Mpps, ours / VXLAN", "Mpps, ours / plain redirect", "tier 2 TCP / bare underlay, equal MSS"]
-    {
+    for name in [
+        "Mpps, ours / VXLAN",
+        "Mpps, ours / plain redirect",
+        "tier 2 TCP / bare underlay, equal MSS",
+        "seconds until a changed route is taken, daemon dead",
+    ] {
         assert!(gates.contains(&name), "{name}: {gates:?}");
     }
     assert!(read.command.ends_with("bench veth tcp scale --quick"), "{}", read.command);

@@ -146,6 +146,19 @@ pub fn all(rows: &Rows) -> Vec<Gate> {
             "ns",
         ),
         Gate::new(
+            "packets lost, or by the old way 10 ms after a route changed, 100 changes",
+            AtMost(0.0),
+            median("scale", "by the old way 10 ms after 100 route changes")
+                .and_then(|late| Some(late + median("scale", "lost in 100 route changes")?)),
+            "scale: one packet each 0.5 ms, the daemon alive",
+        ),
+        Gate::new(
+            "seconds until a changed route is taken, daemon dead",
+            AtMost(1.0),
+            median("scale", "until the new way is taken, daemon dead").map(|ms| ms / 1e3),
+            "scale: likewise",
+        ),
+        Gate::new(
             "tier 2 TCP / bare underlay, equal MSS",
             AtLeast(0.97),
             tcp.iter().copied().reduce(f64::min).filter(|_| tcp.len() == 4),

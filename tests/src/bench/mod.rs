@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stderr, reason = "it says what it is doing")]
 
+mod followed;
 pub mod gates;
 mod interfaces;
 mod machine;
@@ -40,7 +41,7 @@ pub enum Part {
     Veth,
     /// TCP between two hosts through tier 2
     Tcp,
-    /// Many tunnels, many routes, many interfaces
+    /// Many tunnels, many routes and routes that change, many interfaces
     Scale,
 }
 
@@ -96,9 +97,9 @@ pub fn run(options: &Options) -> Result<Report> {
             Part::Insn => take_counted(options, &mut rows),
             Part::Veth => veth::measure(options, &mut rows),
             Part::Tcp => tcp::measure(options, &mut rows),
-            Part::Scale => {
-                scale::measure(options, &mut rows).and_then(|()| interfaces::measure(options, &mut rows))
-            }
+            Part::Scale => scale::measure(options, &mut rows)
+                .map(|()| followed::measure(options, &mut rows))
+                .and_then(|()| interfaces::measure(options, &mut rows)),
         }))
         .unwrap_or_else(|_| Err(anyhow!("it broke off; why stands above")));
         if let Err(error) = done {
