@@ -72,7 +72,8 @@ pub enum Verb {
     /// Give tunnels other properties, under traffic
     #[command(
         after_help = "Properties are also read as RouterOS writes them: mtu=1472 is --mtu 1472. An empty value \
-        (comment=) gives a property its default again. A new name makes a new interface."
+        (comment=) gives a property its default again. With a new name the interface is renamed (before Linux \
+        6.2 it is another one)."
     )]
     Set {
         /// The tunnels: names, numbers in the list, or beginnings of names

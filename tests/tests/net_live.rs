@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use ipip_tests::crowd::{crowd, size};
 use ipip_tests::ctl::Daemon;
-use ipip_tests::need;
 use ipip_tests::sites::tunnelled;
 use ipip_tests::topology::{Pair, Sites};
 use ipip_tests::traffic::paced_udp;
+use ipip_tests::{need, wait};
 
 const SERVER_END: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 2);
+/// How long the daemon may take to follow.
+const FOLLOW: Duration = Duration::from_secs(10);
 /// Between two packets.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -87,6 +89,44 @@ fn a_live_change_of_any_property_loses_no_packet() {
             assert_eq!(world.near.tunnel("ipip1")["remote-address"], "152.16.10.2");
             world.near.run("set ipip1 local-address=172.16.10.2");
         }
+    });
+}
+
+/// The interface keeps what it has; before Linux 6.2 one that is up keeps its name, too.
+#[test]
+fn a_tunnel_gets_another_name_under_traffic() {
+    let Some(ctl) = need::ctl() else { return };
+    if need::kernel() < (6, 2) {
+        return;
+    }
+    tunnelled(&ctl, "", |world| {
+        let (sites, near) = (world.sites, &mut world.near);
+        let index = sites.host1.link("ipip1").index;
+        let lost = paced_udp(&sites.client, (&sites.server, Sites::SERVER), (1500, 200, PACE), || {
+            assert_eq!(
+                near.run("set ipip1 name=berlin mtu=1400"),
+                "changed berlin: name ipip1 -> berlin, mtu auto -> 1400\n"
+            );
+            assert_eq!(sites.host1.link("berlin").index, index);
+            // To a name that is taken it is not renamed, and nothing is changed.
+            near.refuses("set berlin name=wan0", 7);
+            // Somebody else does it, and the daemon is told.
+            sites.host1.run("ip link set berlin name rome");
+            wait::until_true("it is said", FOLLOW, || {
+                let reason = near.tunnel("berlin")["reason"].clone();
+                reason == "its interface is named rome now; `ipip-ctl set berlin name=rome` follows it"
+            });
+            near.run("set berlin name=rome");
+            wait::until_true("it runs", FOLLOW, || near.tunnel("rome")["running"] == true);
+            near.kill();
+            near.restart();
+            near.run("set rome name=ipip1 mtu=");
+        });
+        assert_eq!(lost, [0; 0], "{}", near.run("print detail"));
+        assert_eq!(sites.host1.link("ipip1").index, index);
+        let kinds = near.run("events --no-follow");
+        assert!(kinds.contains("name rome -> ipip1"), "{kinds}");
+        assert_eq!(near.tunnels().len(), 1);
     });
 }
 

@@ -118,7 +118,7 @@ impl Engine {
         let names = self.select(written)?;
         let mut table = self.table.clone();
         let mut edit = self.file.edit()?;
-        let mut stored = Vec::new();
+        let (mut stored, mut renames) = (Vec::new(), Vec::new());
         for name in &names {
             let tunnel = match &secret {
                 Some(secret) => {
@@ -130,10 +130,22 @@ impl Engine {
                 }
                 None => edit.set(name, changes)?,
             };
+            if tunnel.name != *name {
+                renames.push((name.clone(), tunnel.name.clone()));
+            }
             table.replace(name, tunnel)?;
         }
-        let mut done = self.commit(table, Some(edit.finish()?), &[]).await?;
+        let text = edit.finish()?;
+        let renames = self.rename(renames).await;
+        let committed = self.commit(table, Some(text), &[]).await;
+        let Ok(mut done) = committed else {
+            self.rename_back(renames).await;
+            return committed;
+        };
         stored.into_iter().for_each(Stored::keep);
+        let new_names: Vec<String> = renames.iter().map(|(_, new)| new.clone()).collect();
+        self.tell_of_names(renames, &mut done);
+        self.follow_all(&new_names).await;
         if secret.is_some() {
             for name in &names {
                 // Where only the secret is another one, nothing else tells.

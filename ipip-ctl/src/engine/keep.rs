@@ -65,6 +65,13 @@ impl Engine {
         {
             reason = through_itself(tunnel);
         }
+        if let Some(link) = self.links.get(ifindex).filter(|link| link.name != tunnel.name)
+            && !tunnel.disabled
+        {
+            let (name, other) = (&tunnel.name, &link.name);
+            reason =
+                format!("its interface is named {other} now; `ipip-ctl set {name} name={other}` follows it");
+        }
         if facts.has_rival {
             self.rivals.insert(tunnel.name.clone());
         } else {

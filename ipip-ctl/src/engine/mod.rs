@@ -17,6 +17,7 @@ mod loops;
 mod mirror;
 mod ports;
 mod removal;
+mod rename;
 mod spread;
 mod tell;
 mod tunnels;

@@ -32,6 +32,13 @@ enum State {
 }
 
 impl Seen {
+    /// A tunnel has another name.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        if let Some(state) = self.tunnels.remove(old) {
+            self.tunnels.insert(new.to_owned(), state);
+        }
+    }
+
     /// Returns whether there was something to tell.
     fn tell_of_tunnel(
         &mut self,

@@ -100,6 +100,16 @@ impl Netlink {
         self.set("setting the interface up".to_owned(), message).await
     }
 
+    /// Gives an interface another name.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses: the name is another interface's; before Linux 6.2 the interface is up.
+    pub async fn rename(&self, index: u32, name: &str) -> Result<(), Failure> {
+        let message = LinkMessageBuilder::<LinkUnspec>::new().index(index).name(name.to_owned()).build();
+        self.set(format!("giving the interface the name {name}"), message).await
+    }
+
     /// Removes interfaces all at once, which takes the kernel hardly longer than one. `group` is the number of a group
     /// that no interface is in.
     ///
