@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 
 use aya_ebpf::{
     Global,
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, CpuMap, HashMap, LpmTrie, PerCpuArray, PerCpuHashMap, ProgramArray},
     macros::btf_map,
 };
@@ -12,6 +13,9 @@ use ipip_common::abi::{
     MAX_ALLOWED, MAX_LABELS, MAX_PORTS, MAX_REFUSALS, MAX_SHARING, MAX_TUNNELS, OwnAddress, PeerKey, Port,
     Probing, Traffic, TunnelEntry,
 };
+
+/// Flags of maps that a process can map.
+const MAPPED: usize = BPF_F_MMAPABLE as usize;
 
 #[btf_map]
 pub(crate) static TUNNELS: Array<TunnelEntry, { MAX_TUNNELS as usize }> = Array::new();
@@ -44,11 +48,12 @@ pub(crate) static ALLOWED: LpmTrie<AllowedInner, u32, { MAX_ALLOWED as usize }> 
 #[btf_map]
 pub(crate) static LABELS: HashMap<u32, LabelEntry, { MAX_LABELS as usize }> = HashMap::new();
 
+/// The daemon has this one and the next in its memory.
 #[btf_map]
-pub(crate) static PROBES: Array<Probing, { MAX_TUNNELS as usize }> = Array::new();
+pub(crate) static PROBES: Array<Probing, { MAX_TUNNELS as usize }, MAPPED> = Array::new();
 
 #[btf_map]
-pub(crate) static ANSWERS: Array<Answers, { MAX_TUNNELS as usize }> = Array::new();
+pub(crate) static ANSWERS: Array<Answers, { MAX_TUNNELS as usize }, MAPPED> = Array::new();
 
 #[btf_map]
 pub(crate) static STAGES: ProgramArray<1> = ProgramArray::new();

@@ -33,7 +33,7 @@ pub use reason::{Action, Reason};
 pub use tunnel::{TunnelConfig, TunnelEntry, TunnelFlags};
 
 /// The layout's number: part of the pin directory's name, so that a daemon never reuses maps of another layout.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Tunnel IDs are below this number; 0 is never a tunnel.
 pub const MAX_TUNNELS: u32 = 16_384;

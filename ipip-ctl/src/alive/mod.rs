@@ -4,8 +4,10 @@
 //! noted of the answers; the engine tells it of tunnels and of what keeps them from running. Whichever of the two learns of
 //! a change sets the carrier at once.
 
+mod ask;
 mod flag;
 mod hook;
+mod look;
 mod pace;
 mod packet;
 mod peer;
@@ -13,11 +15,13 @@ mod prober;
 mod socket;
 mod view;
 mod watch;
+mod watched;
 mod ways;
+mod wheel;
 
 pub use self::flag::{Flag, Rule};
 pub use self::hook::{Change, Hook};
 pub use self::prober::Alive;
 pub use self::view::Liveness;
-pub use self::watch::Watched;
+pub use self::watched::Watched;
 pub use self::ways::{InterfaceAddress, ways};

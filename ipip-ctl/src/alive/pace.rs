@@ -1,23 +1,13 @@
-//! When probes are due, so that thousands of tunnels cost few wake-ups and no bursts. Pure.
+//! When probes are due, so that thousands of tunnels make no bursts. Pure.
 
 use std::time::{Duration, Instant};
 
-/// The wheel turns by this, so that one turn serves many tunnels: waking up costs more than a probe.
-const TURN: Duration = Duration::from_millis(5);
 /// Tunnels are told apart by so many places within a span of time.
 const PLACES: u32 = 1024;
 
 /// A tunnel's own place within `span`: neighbouring tunnels have neighbouring ones, and the first of them is at its start.
 pub(super) fn place(id: u32, span: Duration) -> Duration {
     span.mul_f64(f64::from(id.wrapping_sub(1) % PLACES) / f64::from(PLACES))
-}
-
-/// The first turn of a wheel that was started at `start` which is not before `at`.
-pub(super) fn on_turn(start: Instant, at: Instant) -> Instant {
-    let turn = TURN.as_nanos();
-    let over = at.saturating_duration_since(start).as_nanos() % turn;
-    let rest = if over == 0 { 0 } else { turn - over };
-    at + Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
 }
 
 /// When the probe is due that follows the one of `due`, which was sent `now`: there are as many as there are intervals, unless
@@ -29,21 +19,10 @@ pub(super) fn next(id: u32, due: Instant, now: Instant, interval: Duration) -> I
 
 #[cfg(test)]
 mod tests {
+    use super::super::wheel::TURN;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn what_is_due_between_two_turns_waits_for_the_second() {
-        let start = Instant::now();
-        for (due, turn) in [(0, 0), (1, 5), (4_999, 5_000), (5_000, 5_000), (5_001, 5_005)] {
-            // A daemon that has run for months turns as before.
-            for months in [Duration::ZERO, TURN * 1_000_000_000] {
-                let [due, turn] = [due, turn].map(|ms| start + months + Duration::from_millis(ms));
-                assert_eq!(on_turn(start, due), turn);
-            }
-        }
-    }
 
     #[test]
     fn probes_keep_their_time_unless_they_are_late() {

@@ -1,40 +1,35 @@
 //! One thread for the probes of all tunnels, and one timer wheel.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio_util::time::DelayQueue;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::hook::Change;
+use super::look::Turn;
 use super::pace;
 use super::socket::Sockets;
 use super::view::Liveness;
-use super::watch::{Turn, Watch, Watched};
+use super::watch::Watch;
+use super::watched::Watched;
 use super::ways::InterfaceAddress;
+use super::wheel::{Entry, Wheel};
 use crate::dataplane::KeepaliveMaps;
 use crate::failure::Failure;
 
 /// The first probes of many tunnels that begin at once are spread over this time, or over an interval where that is less.
 const SPREAD: Duration = Duration::from_secs(1);
+/// Between two bursts of probes that are late.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The far ends of all tunnels.
 #[derive(Clone, Debug)]
 pub struct Alive {
     shared: Arc<Shared>,
-    wakes: UnboundedSender<Entry>,
-}
-
-/// An entry of the wheel: whose, which, and when.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    id: u32,
-    ticket: u64,
-    at: Instant,
+    wakes: Sender<(Entry, Instant)>,
 }
 
 #[derive(Debug)]
@@ -47,11 +42,47 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// In boxes, so that the tree of thousands stays in the processor's cache.
-    watches: BTreeMap<u32, Box<Watch>>,
+    watches: Watches,
     /// The addresses of every interface.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
-    tickets: u64,
+    tickets: u32,
+}
+
+/// Tunnels by their IDs, of which the lowest ones are given: found without a search, whose steps would all be misses of the
+/// processor's cache.
+#[derive(Debug, Default)]
+struct Watches(Vec<Option<Box<Watch>>>);
+
+impl Watches {
+    fn place(id: u32) -> usize {
+        usize::try_from(id).unwrap_or(usize::MAX)
+    }
+
+    fn get(&self, id: u32) -> Option<&Watch> {
+        self.0.get(Self::place(id))?.as_deref()
+    }
+
+    fn get_mut(&mut self, id: u32) -> Option<&mut Watch> {
+        self.0.get_mut(Self::place(id))?.as_deref_mut()
+    }
+
+    fn insert(&mut self, id: u32, watch: Box<Watch>) {
+        let place = Self::place(id);
+        if self.0.len() <= place {
+            self.0.resize_with(place.saturating_add(1), || None);
+        }
+        if let Some(free) = self.0.get_mut(place) {
+            *free = Some(watch);
+        }
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Box<Watch>> {
+        self.0.get_mut(Self::place(id))?.take()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Watch> {
+        self.0.iter_mut().filter_map(Option::as_deref_mut)
+    }
 }
 
 impl Alive {
@@ -61,16 +92,12 @@ impl Alive {
     ///
     /// The system has no thread left.
     pub fn start(maps: KeepaliveMaps, changes: UnboundedSender<Change>) -> Result<Self, Failure> {
-        let (wakes, entries) = unbounded_channel();
+        let (wakes, entries) = channel();
         let shared = Arc::new(Shared { maps, sockets: Sockets::open(), state: Mutex::default(), changes });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|error| Failure::io("starting a timer", &error))?;
         let theirs = Arc::clone(&shared);
         thread::Builder::new()
             .name("keepalive".to_owned())
-            .spawn(move || runtime.block_on(turn(&theirs, entries)))
+            .spawn(move || turn(&theirs, &entries))
             .map_err(|error| Failure::io("starting a thread", &error))?;
         Ok(Self { shared, wakes })
     }
@@ -88,7 +115,7 @@ impl Alive {
         let addresses = watched.entry.and_then(|entry| state.addresses.get(&entry.ifindex));
         let addresses = addresses.map(Vec::as_slice).unwrap_or_default();
         // An interface that was made anew is another tunnel's, whatever its number.
-        let known = state.watches.remove(&id).filter(|watch| Arc::ptr_eq(&watch.watched.tun, &watched.tun));
+        let known = state.watches.remove(id).filter(|watch| Arc::ptr_eq(&watch.watched.tun, &watched.tun));
         let (mut watch, is_changed) = match known {
             Some(mut watch) => {
                 let is_changed = watch.follow(watched, maps);
@@ -98,12 +125,12 @@ impl Alive {
             None => (Box::new(Watch::new(id, watched, addresses, maps, now)), true),
         };
         if is_changed && let Some(interval) = watch.begin(now) {
-            state.tickets += 1;
+            state.tickets = state.tickets.wrapping_add(1);
             watch.ticket = state.tickets;
             // Neighbouring tunnels do not begin at once, but the first of them does.
             let at = now + pace::place(id, interval.min(SPREAD));
             watch.defer(at);
-            let _ = self.wakes.send(Entry { id, ticket: state.tickets, at });
+            let _ = self.wakes.send((Entry { id, ticket: state.tickets }, at));
         }
         let settled = self.shared.settle(&mut watch);
         let reason = watch.reason.clone();
@@ -122,7 +149,7 @@ impl Alive {
         if state.addresses == addresses {
             return;
         }
-        for watch in state.watches.values_mut() {
+        for watch in state.watches.iter_mut() {
             let its = watch.ifindex().and_then(|ifindex| addresses.get(&ifindex));
             watch.readdress(its.map(Vec::as_slice).unwrap_or_default());
         }
@@ -131,7 +158,7 @@ impl Alive {
 
     /// Forgets a tunnel that is taken down, and what was known of its far end.
     pub fn forget(&self, id: u32) {
-        let forgotten = self.shared.state().watches.remove(&id);
+        let forgotten = self.shared.state().watches.remove(id);
         if let Some(watch) = forgotten {
             let (tunnel, told) = (watch.watched.name.clone(), watch.told());
             let reason = "its interface was removed".to_owned();
@@ -143,7 +170,7 @@ impl Alive {
     /// Notes what the hook was told of the tunnel with this ID and name.
     pub fn note_told(&self, id: u32, name: &str, running: bool) {
         let mut state = self.shared.state();
-        if let Some(watch) = state.watches.get_mut(&id).filter(|watch| watch.watched.name == name) {
+        if let Some(watch) = state.watches.get_mut(id).filter(|watch| watch.watched.name == name) {
             watch.note_told(running, &self.shared.maps);
         }
     }
@@ -151,13 +178,13 @@ impl Alive {
     /// Why a tunnel does not run, as it is known now; empty where it does.
     #[must_use]
     pub fn reason(&self, id: u32) -> Option<String> {
-        self.shared.state().watches.get(&id).map(|watch| watch.reason.clone())
+        self.shared.state().watches.get(id).map(|watch| watch.reason.clone())
     }
 
     /// How a tunnel's far end does; `None` where the tunnel is not known here.
     #[must_use]
     pub fn view(&self, id: u32) -> Option<Liveness> {
-        self.shared.state().watches.get(&id).map(|watch| watch.view(&self.shared.maps))
+        self.shared.state().watches.get(id).map(|watch| watch.view(&self.shared.maps))
     }
 }
 
@@ -175,65 +202,47 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks at the tunnels that are due, and returns when each is due next.
-    fn look(&self, due: &[Entry]) -> Vec<Entry> {
+    /// Looks at the tunnels that are due `now`, and notes when each is due next.
+    fn look(&self, due: &[Entry], now: Instant, next: &mut Vec<(Entry, Instant)>) {
         let mut state = self.state();
-        let mut next = Vec::with_capacity(due.len());
         for entry in due {
-            let Some(watch) = state.watches.get_mut(&entry.id) else { continue };
+            let Some(watch) = state.watches.get_mut(entry.id) else { continue };
             if watch.ticket != entry.ticket {
                 continue;
             }
-            if let Some(at) = watch.look(&self.maps, &self.sockets, Instant::now()) {
-                next.push(Entry { at, ..*entry });
+            if let Some(at) = watch.look(&self.maps, &self.sockets, now) {
+                next.push((*entry, at));
             }
             if let Err(error) = self.settle(watch) {
                 log::error!("tunnel {}: setting carrier: {error}", watch.watched.name);
             }
         }
-        next
     }
-}
-
-/// What is due when.
-struct Wheel {
-    queue: DelayQueue<Entry>,
-    start: Instant,
 }
 
 /// Turns the wheel until the daemon ends.
-async fn turn(shared: &Shared, mut entries: UnboundedReceiver<Entry>) {
-    let mut wheel = Wheel { queue: DelayQueue::new(), start: Instant::now() };
+fn turn(shared: &Shared, entries: &Receiver<(Entry, Instant)>) {
+    let mut wheel = Wheel::new(Instant::now());
+    let mut next = Vec::new();
     loop {
-        let Some(due) = next(&mut wheel, &mut entries).await else { return };
-        for entry in shared.look(&due) {
-            wheel.insert(entry);
+        let now = Instant::now();
+        shared.look(wheel.take(now), now, &mut next);
+        for (entry, at) in next.drain(..).chain(entries.try_iter()) {
+            wheel.insert(entry, at);
         }
-    }
-}
-
-/// All that is due; `None` at the end.
-async fn next(wheel: &mut Wheel, entries: &mut UnboundedReceiver<Entry>) -> Option<Vec<Entry>> {
-    let mut due = Vec::new();
-    let is_over = poll_fn(|context| {
-        loop {
-            match entries.poll_recv(context) {
-                Poll::Ready(Some(entry)) => wheel.insert(entry),
-                Poll::Ready(None) => return Poll::Ready(true),
-                Poll::Pending => break,
-            }
+        let wait = if wheel.has_more() {
+            Some(PAUSE)
+        } else {
+            wheel.next().map(|at| at.saturating_duration_since(Instant::now()))
+        };
+        let received = match wait {
+            Some(wait) => entries.recv_timeout(wait),
+            None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok((entry, at)) => wheel.insert(entry, at),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        while let Poll::Ready(Some(expired)) = wheel.queue.poll_expired(context) {
-            due.push(expired.into_inner());
-        }
-        if due.is_empty() { Poll::Pending } else { Poll::Ready(false) }
-    })
-    .await;
-    (!is_over).then_some(due)
-}
-
-impl Wheel {
-    fn insert(&mut self, entry: Entry) {
-        self.queue.insert_at(entry, pace::on_turn(self.start, entry.at).into());
     }
 }

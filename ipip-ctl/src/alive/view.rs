@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ask::now_ns;
+use super::watch::Watch;
+use crate::dataplane::KeepaliveMaps;
+use crate::tunnel::Keepalive;
+
 /// How a tunnel's far end does. Times are in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +53,39 @@ impl Liveness {
             "off" => false,
             "unproved" => self.probes > 0,
             _ => true,
+        }
+    }
+}
+
+impl Watch {
+    /// What clients see.
+    pub(super) fn view(&self, maps: &KeepaliveMaps) -> Liveness {
+        let answers = maps.answers(self.id);
+        let state = match (self.watched.keepalive, self.flag.is_there()) {
+            (Keepalive::Off, _) => "off",
+            (Keepalive::Every { .. }, false) => "dead",
+            (Keepalive::Every { .. }, true) if !self.flag.has_answered() => "unproved",
+            (Keepalive::Every { .. }, true) => "alive",
+        };
+        let (lost, lost_of) =
+            if self.is_passive { (0, 0) } else { answers.lost(self.probing.sent, u32::from(self.is_out)) };
+        let measured = |ns: u64| (answers.count > 0).then_some(ns / 1000);
+        Liveness {
+            state: state.to_owned(),
+            answered_by: answers.way().map(|way| way.name().to_owned()),
+            probes: self.probing.sent.into(),
+            answers: answers.count,
+            missed: self.flag.missed(),
+            lost,
+            lost_of,
+            rtt_us: measured(answers.round_trip_ns),
+            rtt_mean_us: measured(answers.mean_ns),
+            rtt_min_us: measured(answers.least_ns),
+            rtt_max_us: measured(answers.most_ns),
+            jitter_us: measured(answers.jitter_ns),
+            answered_us_ago: measured(now_ns().saturating_sub(answers.last_ns)),
+            downs: self.downs,
+            ups: self.ups,
         }
     }
 }

@@ -1,5 +1,7 @@
-//! The maps of keepalive: what the programs are to count as answers, and what they counted.
+//! The maps of keepalive: what the programs are to count as answers, and what they counted. Both are mapped into memory.
 
+use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,18 +9,27 @@ use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuHashMap, P
 use ipip_common::abi::{
     Answers, Family, OwnAddress, Probing, Reason, Tier, TierTraffic, Traffic, Worth, map, refusal_key,
 };
-use ipip_common::packet::probe::Probe;
+use ipip_common::packet::probe::{Probe, Way};
 
 use super::failed;
+use super::mapped::Mapped;
 use crate::failure::Failure;
+
+/// Where [`Answers`] have their count, and the number and the ways of the latest, in words of 64 bits.
+const COUNT: usize = offset_of!(Answers, count) / size_of::<u64>();
+const LATEST: usize = offset_of!(Answers, latest) / size_of::<u64>();
 
 /// A handle on the maps, for a thread of its own.
 #[derive(Clone)]
-pub struct KeepaliveMaps(Arc<Mutex<Maps>>);
+pub struct KeepaliveMaps(Arc<Shared>);
+
+struct Shared {
+    probes: Mapped<Probing>,
+    answers: Mapped<Answers>,
+    maps: Mutex<Maps>,
+}
 
 struct Maps {
-    probes: Array<MapData, Probing>,
-    answers: Array<MapData, Answers>,
     traffic: PerCpuArray<MapData, Traffic>,
     refusals: PerCpuHashMap<MapData, u32, u64>,
     addresses: HashMap<MapData, OwnAddress, u32>,
@@ -32,52 +43,69 @@ impl std::fmt::Debug for KeepaliveMaps {
 
 impl KeepaliveMaps {
     pub(super) fn new(
-        probes: Array<MapData, Probing>,
-        answers: Array<MapData, Answers>,
+        probes: &Array<MapData, Probing>,
+        answers: &Array<MapData, Answers>,
         traffic: PerCpuArray<MapData, Traffic>,
         refusals: PerCpuHashMap<MapData, u32, u64>,
         addresses: HashMap<MapData, OwnAddress, u32>,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Maps { probes, answers, traffic, refusals, addresses })))
+    ) -> Result<Self, Failure> {
+        Ok(Self(Arc::new(Shared {
+            probes: Mapped::new(map::PROBES, probes)?,
+            answers: Mapped::new(map::ANSWERS, answers)?,
+            maps: Mutex::new(Maps { traffic, refusals, addresses }),
+        })))
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Maps) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.maps.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What was written and counted of a tunnel; zeros where nothing was.
     #[must_use]
     pub fn read(&self, id: u32) -> (Probing, Answers) {
-        self.with(|maps| {
-            (maps.probes.get(&id, 0).unwrap_or_default(), maps.answers.get(&id, 0).unwrap_or_default())
-        })
+        (self.0.probes.load(id), self.0.answers.load(id))
     }
 
     /// What was counted of a tunnel's answers.
     #[must_use]
     pub fn answers(&self, id: u32) -> Answers {
-        self.with(|maps| maps.answers.get(&id, 0).unwrap_or_default())
+        self.0.answers.load(id)
     }
 
-    /// Writes what counts as an answer.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses.
-    pub fn write(&self, id: u32, probing: &Probing) -> Result<(), Failure> {
-        self.with(|maps| maps.probes.set(id, probing, 0))
-            .map_err(|error| failed("writing map PROBES", &error))
+    /// How many answers of a tunnel have counted.
+    #[must_use]
+    pub fn count(&self, id: u32) -> u64 {
+        self.answer_word(id, COUNT)
+    }
+
+    /// The best of the ways that the latest probe of a tunnel was answered by.
+    #[must_use]
+    pub fn way(&self, id: u32) -> Option<Way> {
+        let [_, ways] = bytemuck::cast::<u64, [u32; 2]>(self.answer_word(id, LATEST));
+        Answers { ways, ..Answers::default() }.way()
+    }
+
+    fn answer_word(&self, id: u32, word: usize) -> u64 {
+        self.0.answers.words(id).get(word).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// Writes what counts as an answer. A program may see half of it. A key that is another is therefore taken away before
+    /// anything else is written, and comes last; half of one is as unknown to others as all of it.
+    pub fn write(&self, id: u32, probing: &Probing) {
+        let before = self.0.probes.load(id);
+        if before.key != probing.key {
+            self.0.probes.store(id, &Probing { key: [0; 2], ..before });
+        }
+        if !self.0.probes.store(id, probing) {
+            log::error!("writing map {}: no tunnel has the ID {id}", map::PROBES);
+        }
     }
 
     /// Forgets a tunnel's far end.
     pub fn clear(&self, id: u32) {
-        let result = self.with(|maps| {
-            maps.probes.set(id, Probing::default(), 0)?;
-            maps.answers.set(id, Answers::default(), 0)
-        });
-        if let Err(error) = result {
-            log::error!("{}", failed(format!("clearing maps {} and {}", map::PROBES, map::ANSWERS), &error));
-        }
+        self.write(id, &Probing::default());
+        // Not while tier 3 notes an answer.
+        self.with(|_| self.0.answers.store(id, &Answers::default()));
     }
 
     /// Packets that came out of a tunnel.
@@ -103,13 +131,11 @@ impl KeepaliveMaps {
     pub fn take_answer(&self, id: u32, probe: &Probe, nonce: u64) -> Worth {
         let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
         let now_ns = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
-        self.with(|maps| {
-            let probing = maps.probes.get(&id, 0).unwrap_or_default();
-            let mut answers = maps.answers.get(&id, 0).unwrap_or_default();
+        // The lock is for the answers: one thread after the other.
+        self.with(|_| {
+            let (probing, mut answers) = self.read(id);
             let worth = answers.take(&probing, probe, nonce, now_ns);
-            if let Err(error) = maps.answers.set(id, answers, 0) {
-                log::error!("{}", failed("writing map ANSWERS", &error));
-            }
+            self.0.answers.store(id, &answers);
             worth
         })
     }

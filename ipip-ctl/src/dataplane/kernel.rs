@@ -108,12 +108,12 @@ impl Kernel {
         // Second handles, for other threads.
         let again = |name| MapData::from_pin(pins.map(name)).map_err(wrong);
         let keepalive = KeepaliveMaps::new(
-            take(map::PROBES)?.try_into().map_err(wrong)?,
-            take(map::ANSWERS)?.try_into().map_err(wrong)?,
+            &take(map::PROBES)?.try_into().map_err(wrong)?,
+            &take(map::ANSWERS)?.try_into().map_err(wrong)?,
             Map::PerCpuArray(again(map::TRAFFIC)?).try_into().map_err(wrong)?,
             Map::PerCpuHashMap(again(map::REFUSALS)?).try_into().map_err(wrong)?,
             Map::HashMap(again(map::ADDRESSES)?).try_into().map_err(wrong)?,
-        );
+        )?;
         let allowed: LpmTrie<_, _, _> = take(map::ALLOWED)?.try_into().map_err(wrong)?;
         let peers: HashMap<_, _, _> = take(map::PEERS)?.try_into().map_err(wrong)?;
         let ports: HashMap<_, _, _> = take(map::PORTS)?.try_into().map_err(wrong)?;

@@ -8,6 +8,7 @@ mod generation;
 mod keepalive;
 mod kernel;
 mod lists;
+mod mapped;
 mod moving;
 mod pins;
 mod roles;
