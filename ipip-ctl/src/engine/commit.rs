@@ -87,9 +87,11 @@ impl Engine {
     async fn take_back(&mut self, done: Done) {
         self.take_down(&done.made).await;
         for name in done.made.into_iter().filter(|name| self.table.contains(name)) {
+            self.seen.touch(&name);
             self.running.insert(name, Running::gone());
         }
         for tunnel in done.changed {
+            self.seen.touch(&tunnel.name);
             if let Err(failure) = self.follow(&tunnel).await {
                 log::error!("tunnel {}: {failure}", tunnel.name);
             }

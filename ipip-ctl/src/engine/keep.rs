@@ -32,6 +32,7 @@ impl Engine {
 
     async fn follow_one(&mut self, name: &str) {
         let Some(tunnel) = self.table.get(name).cloned() else { return };
+        self.seen.touch(name);
         let followed = self.follow(&tunnel).await;
         self.report(name, followed);
     }
@@ -40,6 +41,7 @@ impl Engine {
     pub(super) fn report(&mut self, name: &str, result: Result<(), Failure>) {
         let Err(failure) = result else { return };
         log::error!("tunnel {name}: {failure}");
+        self.seen.touch(name);
         if let Some(running) = self.running.get_mut(name) {
             running.reason = failure.message;
         }

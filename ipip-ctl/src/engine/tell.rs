@@ -1,6 +1,7 @@
 //! Tells of what has become different: compares tunnels and ports with what was told of them last.
 //!
-//! It runs after everything that may change a state, so that no other part has to think of it when a state changes.
+//! It runs after everything that may change a state, and looks at those tunnels that were followed, or of which something was
+//! reported, since it ran last: there may be thousands of others.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,6 +21,8 @@ const MOST_AT_ONCE: u32 = 64;
 pub(super) struct Seen {
     tunnels: HashMap<String, State>,
     ports: BTreeMap<u32, PortView>,
+    /// Tunnels whose state may be another than the one that was told, in the order that they were followed in.
+    touched: Vec<String>,
 }
 
 /// What can be told of a tunnel's state.
@@ -37,6 +40,12 @@ impl Seen {
         if let Some(state) = self.tunnels.remove(old) {
             self.tunnels.insert(new.to_owned(), state);
         }
+        self.touch(new);
+    }
+
+    /// This tunnel is looked at when it is told next what has changed.
+    pub(super) fn touch(&mut self, name: &str) {
+        self.touched.push(name.to_owned());
     }
 
     /// Returns whether there was something to tell.
@@ -69,25 +78,32 @@ impl Engine {
     pub(super) async fn tell(&mut self) {
         self.tell_of_ports();
         let mut told = 0;
-        for tunnel in &self.table {
-            let running = self.running.get(&tunnel.name);
-            told += u32::from(self.seen.tell_of_tunnel(&tunnel.name, tunnel.disabled, running, &self.events));
+        for name in std::mem::take(&mut self.seen.touched) {
+            told += u32::from(self.tell_of_tunnel(&name));
             // Whoever listens has to get a turn before there are more events than are kept.
             if told == MOST_AT_ONCE {
                 yield_now().await;
                 told = 0;
             }
         }
+        debug_assert!(self.all_is_told(), "a tunnel's state changed, and nobody noted which one");
         if self.seen.tunnels.len() > self.table.len() {
             let table = &self.table;
             self.seen.tunnels.retain(|name, _| table.contains(name));
         }
     }
 
-    /// The same for one tunnel.
-    pub(super) fn tell_of_tunnel(&mut self, name: &str) {
-        let Some(tunnel) = self.table.get(name) else { return };
-        self.seen.tell_of_tunnel(name, tunnel.disabled, self.running.get(name), &self.events);
+    /// The same for one tunnel. Returns whether there was something to tell.
+    pub(super) fn tell_of_tunnel(&mut self, name: &str) -> bool {
+        let Some(tunnel) = self.table.get(name) else { return false };
+        self.seen.tell_of_tunnel(name, tunnel.disabled, self.running.get(name), &self.events)
+    }
+
+    fn all_is_told(&self) -> bool {
+        self.table.iter().all(|tunnel| {
+            let state = self.running.get(&tunnel.name).map(|running| state(tunnel.disabled, running));
+            state.is_none_or(|state| self.seen.tunnels.get(&tunnel.name) == Some(&state))
+        })
     }
 
     fn tell_of_ports(&mut self) {
