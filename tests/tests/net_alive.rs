@@ -170,6 +170,13 @@ fn k1_a_far_end_that_cannot_be_asked_is_not_there() {
     assert_eq!(near.tunnel("ipip1")["reason"], reason);
     near.run("set ipip1 --keepalive-mode auto");
     running_is(&near, true, FOLLOW);
+    // It says so there too, until there is one.
+    let trouble = || liveness(&near)["trouble"].clone();
+    assert_eq!(trouble(), "no address to ask from");
+    assert!(near.run("print detail").contains("keepalive-trouble=\"no address to ask from\""));
+    pair.host1.run("ip address add 2001:db8:1::1/64 dev ipip1");
+    wait::until_true("an address to ask from", FOLLOW, || trouble().is_null());
+    assert!(!near.run("print detail").contains("keepalive-trouble"));
 }
 
 /// What the far end answered too late, twice, or never, brings nothing back.

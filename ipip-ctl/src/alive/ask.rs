@@ -87,6 +87,19 @@ impl Watch {
             self.write(maps);
         }
     }
+
+    /// Why the far end cannot be asked now, though it is to be.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.interval?;
+        let has_ways = self.ask.as_ref().is_some_and(|ask| !ask.ways.is_empty());
+        // What the last probe met may be over: there was no address then, or there is none now.
+        match &self.failed {
+            _ if self.is_passive => None,
+            _ if !has_ways => Some(NO_ADDRESS.to_owned()),
+            Some(failed) if failed != NO_ADDRESS => Some(failed.clone()),
+            Some(_) | None => None,
+        }
+    }
 }
 
 /// Now, as the programs know it.

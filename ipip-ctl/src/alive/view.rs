@@ -39,6 +39,8 @@ pub struct Liveness {
     pub jitter_us: Option<u64>,
     /// Since the last answer.
     pub answered_us_ago: Option<u64>,
+    /// Why it cannot be asked: there is no address to ask from, or what the kernel says to a probe; nothing where it can be.
+    pub trouble: Option<String>,
     /// How often it was lost since the daemon started.
     pub downs: u64,
     /// How often it came back since the daemon started.
@@ -84,6 +86,7 @@ impl Watch {
             rtt_max_us: measured(answers.most_ns),
             jitter_us: measured(answers.jitter_ns),
             answered_us_ago: measured(now_ns().saturating_sub(answers.last_ns)),
+            trouble: self.trouble(),
             downs: self.downs,
             ups: self.ups,
         }

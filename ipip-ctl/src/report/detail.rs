@@ -73,6 +73,9 @@ fn write_tunnel(text: &mut String, number: usize, tunnel: &TunnelView) -> std::f
     if let Some(liveness) = tunnel.liveness.as_ref().filter(|liveness| liveness.is_known()) {
         write_liveness(text, liveness)?;
     }
+    if let Some(trouble) = tunnel.liveness.as_ref().and_then(|liveness| liveness.trouble.as_ref()) {
+        writeln!(text, "     keepalive-trouble={trouble:?}")?;
+    }
     for (tier, traffic) in
         [("xdp", tunnel.traffic.xdp), ("tc", tunnel.traffic.tc), ("daemon", tunnel.traffic.daemon)]
     {
