@@ -138,6 +138,12 @@ impl Netns {
         self.find_link(interface).unwrap_or_else(|| panic!("no interface {interface} in {}", self.name))
     }
 
+    /// How often the carrier of an interface has come or gone. Only this program of iproute2 shows the namespace's own /sys.
+    pub fn carrier_changes(&self, interface: &str) -> String {
+        let name = self.name();
+        self.run(&format!("ip netns exec {name} cat /sys/class/net/{interface}/carrier_changes"))
+    }
+
     /// What an interface is, if there is one of this name.
     pub fn find_link(&self, interface: &str) -> Option<Link> {
         let output = self.command("ip").args(["-json", "link", "show", "dev", interface]).output().ok()?;

@@ -18,7 +18,7 @@ fn carrier_does_not_change_when_the_daemon_dies_and_returns() {
     let pair = Pair::new();
     let mut daemon = Daemon::start(&ctl, &pair.host1);
     daemon.add(Pair::HOST1, Pair::HOST2, "");
-    let before = carrier_changes(&pair.host1, "ipip1");
+    let before = pair.host1.carrier_changes("ipip1");
     let keeper = daemon.keeper().expect("a process keeps descriptors");
     for end in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGKILL] {
         daemon.signal(end);
@@ -26,7 +26,7 @@ fn carrier_does_not_change_when_the_daemon_dies_and_returns() {
         assert!(has_carrier(&pair.host1), "after {end}");
         daemon.restart();
         wait::until_true("the tunnel runs", LIMIT, || daemon.tunnel("ipip1")["running"] == true);
-        assert_eq!(carrier_changes(&pair.host1, "ipip1"), before, "after {end}");
+        assert_eq!(pair.host1.carrier_changes("ipip1"), before, "after {end}");
         assert_eq!(daemon.keeper(), Some(keeper), "it is the same process");
     }
     // The daemon that came back follows the tunnel as the first one did.
@@ -90,11 +90,4 @@ fn keeper_leaves_with_the_pins_and_lets_the_namespace_go() {
 
 fn has_carrier(namespace: &Netns) -> bool {
     namespace.link("ipip1").flags.iter().any(|flag| flag == "LOWER_UP")
-}
-
-/// How often carrier has come or gone. Only this program of iproute2 shows the namespace's own /sys.
-fn carrier_changes(namespace: &Netns, interface: &str) -> String {
-    let name = namespace.name();
-    let file = format!("/sys/class/net/{interface}/carrier_changes");
-    namespace.run(&format!("ip netns exec {name} cat {file}"))
 }

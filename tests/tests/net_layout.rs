@@ -74,6 +74,42 @@ fn tunnels_whose_descriptors_nobody_keeps_are_known_in_another_layout() {
     assert!(!daemon.pins().exists());
 }
 
+/// Of a far end that is gone and of one that is there, the new daemon knows as much as the old one did; it asks them when its
+/// programs take the answers.
+#[test]
+fn what_is_known_of_far_ends_is_known_in_another_layout() {
+    let Some(ctl) = need::ctl() else { return };
+    let pair = Pair::new();
+    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
+    far.add(Pair::HOST2, Pair::HOST1, "--keepalive 50ms,3");
+    near.add(Pair::HOST1, Pair::HOST2, "--keepalive 50ms,3");
+    near.run("add gone --local-address 10.9.0.1 --remote-address 10.9.0.77 --keepalive 50ms,3 --keepalive-mode echo");
+    let state = |near: &Daemon<'_>, name: &str| near.tunnel(name)["liveness"]["state"].clone();
+    wait::until_true("both are known", LIMIT, || {
+        state(&near, "ipip1") == "alive" && state(&near, "gone") == "dead"
+    });
+    let changes = || ["ipip1", "gone"].map(|name| pair.host1.carrier_changes(name));
+    for other in [ABI_VERSION - 1, ABI_VERSION + 1] {
+        let before = changes();
+        let answers = near.tunnel("ipip1")["liveness"]["answers"].as_u64().expect("a number");
+        near.kill();
+        fs::rename(near.layout(ABI_VERSION), near.layout(other)).expect("moving the pins");
+        near.restart();
+        let liveness = near.tunnel("ipip1")["liveness"].clone();
+        assert!(liveness["answers"].as_u64() >= Some(answers), "{liveness}");
+        assert_eq!(
+            (&liveness["state"], state(&near, "gone")),
+            (&"alive".into(), "dead".into()),
+            "{liveness}"
+        );
+        // Long enough for silence to be taken for something.
+        wait::until_true("it is asked", LIMIT, || {
+            near.tunnel("ipip1")["liveness"]["answers"].as_u64() > Some(answers + 10)
+        });
+        assert_eq!(changes(), before, "carrier came or went");
+    }
+}
+
 fn is_up(pair: &Pair) -> bool {
     pair.host1.link("ipip1").flags.iter().any(|flag| flag == "UP")
 }

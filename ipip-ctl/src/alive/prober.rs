@@ -46,6 +46,8 @@ struct State {
     /// The addresses of every interface.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
     tickets: u32,
+    /// No probe is sent: the programs that answers come to have other maps.
+    is_held: bool,
 }
 
 /// Tunnels by their IDs, of which the lowest ones are given: found without a search, whose steps would all be misses of the
@@ -124,18 +126,41 @@ impl Alive {
             }
             None => (Box::new(Watch::new(id, watched, addresses, maps, now)), true),
         };
-        if is_changed && let Some(interval) = watch.begin(now) {
-            state.tickets = state.tickets.wrapping_add(1);
-            watch.ticket = state.tickets;
-            // Neighbouring tunnels do not begin at once, but the first of them does.
-            let at = now + pace::place(id, interval.min(SPREAD));
-            watch.defer(at);
-            let _ = self.wakes.send((Entry { id, ticket: state.tickets }, at));
+        if is_changed && !state.is_held {
+            self.begin(&mut watch, &mut state.tickets, now);
         }
         let settled = self.shared.settle(&mut watch);
         let reason = watch.reason.clone();
         state.watches.insert(id, watch);
         settled.map(|()| reason).map_err(|error| Failure::io("setting carrier", &error))
+    }
+
+    /// Begins to ask a tunnel's far end, if there is anything to ask.
+    fn begin(&self, watch: &mut Watch, tickets: &mut u32, now: Instant) {
+        let Some(interval) = watch.begin(now) else { return };
+        *tickets = tickets.wrapping_add(1);
+        watch.ticket = *tickets;
+        // Neighbouring tunnels do not begin at once, but the first of them does.
+        let at = now + pace::place(watch.id, interval.min(SPREAD));
+        watch.defer(at);
+        let _ = self.wakes.send((Entry { id: watch.id, ticket: watch.ticket }, at));
+    }
+
+    /// Asks nobody until [`Alive::release`], and takes nobody's silence for anything.
+    pub fn hold(&self) {
+        self.shared.state().is_held = true;
+    }
+
+    /// Asks all whom it has not asked.
+    pub fn release(&self) {
+        let now = Instant::now();
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        if std::mem::take(&mut state.is_held) {
+            for watch in state.watches.iter_mut() {
+                self.begin(watch, &mut state.tickets, now);
+            }
+        }
     }
 
     /// Follows the addresses of this host's interfaces.

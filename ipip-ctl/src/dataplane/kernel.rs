@@ -63,7 +63,7 @@ pub struct Kernel {
     pub(super) refusals: PerCpuHashMap<MapData, u32, u64>,
     /// Tunnels of which there may be something in `refusals`.
     pub(super) counted: HashSet<u32>,
-    keepalive: KeepaliveMaps,
+    pub(super) keepalive: KeepaliveMaps,
     pub(super) generation: Generation,
     pub(super) sharing: Sharing,
     pub(super) addresses: HashMap<MapData, OwnAddress, u32>,

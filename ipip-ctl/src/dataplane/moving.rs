@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use aya::maps::{HashMap, Map, MapData};
-use ipip_common::abi::{Port, map, program};
+use aya::maps::{Array, HashMap, Map, MapData};
+use ipip_common::abi::{Answers, Port, Probing, map, program};
 use nix::net::if_::if_indextoname;
 
 use super::filters::detach_filters;
@@ -30,6 +30,19 @@ impl Kernel {
     #[must_use]
     pub fn roles_before(&self) -> &BTreeMap<u32, Port> {
         &self.before
+    }
+
+    /// Goes on with what the daemon of another layout knew of the far end of its tunnel `before`, which has the ID `id` now.
+    pub fn keep_liveness(&self, before: u32, id: u32) {
+        for layout in &self.layouts {
+            let probes: Option<Array<MapData, Probing>> = array(&self.pins, layout, map::PROBES);
+            let answers: Option<Array<MapData, Answers>> = array(&self.pins, layout, map::ANSWERS);
+            if let (Some(probes), Some(answers)) = (probes, answers)
+                && let (Ok(probing), Ok(answers)) = (probes.get(&before, 0), answers.get(&before, 0))
+            {
+                self.keepalive.seed(id, &probing, &answers);
+            }
+        }
     }
 
     /// Whether a program of another layout serves this hook of a port, and ours is to wait.
@@ -85,6 +98,13 @@ impl Kernel {
             self.pins.remove_layout(layout);
         }
     }
+}
+
+/// An array of another layout, where its values have the shape that they have here.
+fn array<V: aya::Pod>(pins: &Pins, layout: &str, name: &str) -> Option<Array<MapData, V>> {
+    let data = MapData::from_pin(pins.map_of(layout, name)).ok()?;
+    let is_so = data.info().is_ok_and(|info| info.value_size() as usize == size_of::<V>());
+    if is_so { Map::Array(data).try_into().ok() } else { None }
 }
 
 /// What the maps `PORTS` of other layouts hold. [`Port`] has the same shape in each of them.

@@ -146,6 +146,7 @@ impl Engine {
         let new_names: Vec<String> = renames.iter().map(|(_, new)| new.clone()).collect();
         self.tell_of_names(renames, &mut done);
         self.follow_all(&new_names).await;
+        self.tell().await;
         if secret.is_some() {
             for name in &names {
                 // Where only the secret is another one, nothing else tells.

@@ -156,6 +156,9 @@ impl Engine {
     ///
     /// The kernel refuses something that concerns every tunnel.
     pub async fn start(&mut self) -> Result<(), Failure> {
+        if self.kernel.is_moving() {
+            self.alive.hold();
+        }
         self.look_at_all_links().await?;
         let left: BTreeSet<u32> =
             self.kernel.ports().keys().chain(self.kernel.roles_before().keys()).copied().collect();
@@ -195,6 +198,7 @@ impl Engine {
         let ports = links(self.ports.keys().copied().collect());
         let tunnels = links(self.by_ifindex.keys().copied().collect());
         self.kernel.finish_moving(&ports, &tunnels);
+        self.alive.release();
     }
 
     /// Brings ports and tunnels to what the interfaces and routes are now.

@@ -69,6 +69,8 @@ struct TakenOver {
     interface: bool,
     /// It has been set up before.
     was_up: bool,
+    /// The ID that it had in maps of another layout.
+    before: Option<u32>,
 }
 
 impl Running {
@@ -174,7 +176,8 @@ impl Engine {
         };
         // After an error the new interface goes away with its descriptor.
         let was_up = role.filter(|_| known.is_some()).or(before).is_some_and(|role| role.was_up());
-        let taken_over = TakenOver { entry: known.is_some(), interface: existing.is_some(), was_up };
+        let taken_over =
+            TakenOver { entry: known.is_some(), interface: existing.is_some(), was_up, before: before_id };
         // Without carrier until the way to the remote is known; the kernel gives it some when it is opened. A descriptor
         // that was kept has kept carrier too.
         if kept_id.is_none() {
@@ -231,6 +234,9 @@ impl Engine {
         if !taken_over.entry {
             self.kernel.clear_counters(id)?;
             self.alive.forget(id);
+            if let Some(before) = taken_over.before {
+                self.kernel.keep_liveness(before, id);
+            }
         }
         switch_ipv6(&tunnel.name, tunnel.kind.carries(Carried::Ipv6));
         let made = if_nametoindex(tunnel.name.as_str()).unwrap_or(0);
