@@ -118,8 +118,12 @@ fn a_tunnel_gets_another_name_under_traffic() {
             });
             near.run("set berlin name=rome");
             wait::until_true("it runs", FOLLOW, || near.tunnel("rome")["running"] == true);
+            // A daemon that starts knows whose it is, too.
+            sites.host1.run("ip link set rome name paris");
             near.kill();
             near.restart();
+            wait::until_true("it runs", FOLLOW, || near.tunnel("rome")["running"] == true);
+            assert_eq!(sites.host1.link("rome").index, index);
             near.run("set rome name=ipip1 mtu=");
         });
         assert_eq!(lost, [0; 0], "{}", near.run("print detail"));

@@ -28,7 +28,7 @@ pub use known::{
 };
 pub use label::{LabelEntry, MAX_LABEL};
 pub use names::{map, program};
-pub use port::Port;
+pub use port::{Port, name_mark};
 pub use reason::{Action, Reason};
 pub use tunnel::{TunnelConfig, TunnelEntry, TunnelFlags};
 

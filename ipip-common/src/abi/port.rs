@@ -27,6 +27,14 @@ const WAS_UP: u32 = 16;
 /// Frames may arrive whose VLAN tag is not in their bytes.
 const HIDES_TAGS: u32 = 32;
 
+/// A hash of a tunnel's name: 48 bits of FNV-1a. Zeros are no name's that anybody has.
+#[must_use]
+pub fn name_mark(name: &str) -> [u8; 6] {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let [a, b, c, d, e, f, ..] = name.bytes().fold(0xcbf2_9ce4_8422_2325, step).to_le_bytes();
+    [a, b, c, d, e, f]
+}
+
 impl Port {
     /// An Ethernet port with its own address. `fast`: a native XDP program is attached, so that the driver
     /// takes frames that another port's program redirects to it.
@@ -39,6 +47,19 @@ impl Port {
     #[must_use]
     pub const fn tunnel(id: u32) -> Self {
         Self { tunnel: id, flags: ROLE, mac: [0; 6], reserved: [0; 2] }
+    }
+
+    /// The same, of a tunnel with this name, which tells whose the interface is when it has another one. The programs do not ask.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.mac = name_mark(name);
+        self
+    }
+
+    /// What stands for the name of a tunnel, see [`name_mark`].
+    #[must_use]
+    pub const fn name(&self) -> [u8; 6] {
+        self.mac
     }
 
     /// The same, but for whether the host takes labelled packets that arrive there (`net.mpls.conf.NAME.input`).
@@ -142,5 +163,16 @@ mod tests {
         assert_eq!(port.with_turning(true).turned(0x8000_0007), 0x8000_0007);
         assert_eq!(port.with_turning(true).with_turning(false), port);
         assert!(port.with_turning(true).is_fast(), "other flags stay");
+    }
+
+    /// Values of the hash's authors, for 64 bits.
+    #[test]
+    fn names_have_the_low_bits_of_fnv_1a() {
+        for (name, hash) in
+            [("", 0xcbf2_9ce4_8422_2325_u64), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
+            assert_eq!(name_mark(name), hash.to_le_bytes()[..6]);
+        }
+        assert_eq!(Port::tunnel(7).with_name("a").tunnel_id(), Some(7));
     }
 }

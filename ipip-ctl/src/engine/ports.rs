@@ -220,7 +220,7 @@ fn forwards(name: &str) -> bool {
 
 /// The role of a tunnel's interface as the host's settings are now. `was_up`: it has been set up for the first time.
 pub(super) fn tunnel_role(id: u32, name: &str, was_up: bool) -> Port {
-    Port::tunnel(id).with_labels(takes_labels(name)).with_was_up(was_up)
+    Port::tunnel(id).with_name(name).with_labels(takes_labels(name)).with_was_up(was_up)
 }
 
 /// Whether the host takes labelled packets that arrive on this interface.

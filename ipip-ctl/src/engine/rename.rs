@@ -1,7 +1,12 @@
 //! Tunnels get other names, and their interfaces with them: addresses, routes and packets stay.
 
+use std::collections::HashMap;
+
+use ipip_common::abi::name_mark;
+
 use super::Engine;
 use crate::api::change::{Action, Change, PropertyChange};
+use crate::netlink::Link;
 
 /// A name, and the one that takes its place.
 pub(super) type Rename = (String, String);
@@ -62,6 +67,35 @@ impl Engine {
         // Its keys are asked for by the new name.
         self.ike.forget(old);
         true
+    }
+
+    /// Interfaces that somebody renamed by hand, or a daemon that died before it had written the new name, get the names that
+    /// the configuration has for their tunnels: under others they would be nobody's.
+    pub(super) async fn name_strays(&mut self) {
+        let lacking: HashMap<[u8; 6], &str> = self
+            .table
+            .iter()
+            .filter(|tunnel| !self.links.has_name(&tunnel.name))
+            .map(|tunnel| (name_mark(&tunnel.name), tunnel.name.as_str()))
+            .collect();
+        let roles = self.kernel.ports().iter().chain(self.kernel.roles_before());
+        let strays: Vec<(Link, String)> = roles
+            .filter(|(_, role)| role.tunnel_id().is_some())
+            .filter_map(|(ifindex, role)| {
+                let link = self.links.tun(*ifindex).filter(|link| !self.table.contains(&link.name))?;
+                Some((link.clone(), (*lacking.get(&role.name())?).to_owned()))
+            })
+            .collect();
+        for (mut link, name) in strays {
+            if let Err(failure) = self.netlink.rename(link.index, &name).await {
+                log::warn!("tunnel {name}: its interface is named {}: {failure}", link.name);
+                continue;
+            }
+            log::info!("tunnel {name}: its interface was named {}", link.name);
+            self.keeper.rename(&link.name, &name);
+            link.name = name;
+            self.links.put(link);
+        }
     }
 
     /// Notes new names among what a command changed.

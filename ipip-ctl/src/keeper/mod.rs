@@ -84,6 +84,13 @@ impl Keeper {
         self.kept.remove(name)
     }
 
+    /// An interface whose descriptor was kept has another name.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        if let Some(kept) = self.kept.remove(old) {
+            self.kept.insert(new.to_owned(), kept);
+        }
+    }
+
     /// Whether the descriptor of an interface was kept.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
