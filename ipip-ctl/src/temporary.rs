@@ -9,6 +9,8 @@ use tempfile::NamedTempFile;
 
 /// How their names end.
 const SUFFIX: &str = ".new";
+/// Letters and digits in them, by which those for one name differ.
+const RANDOM: usize = 6;
 /// The mode until they are finished.
 const MODE: u32 = 0o600;
 
@@ -23,6 +25,7 @@ pub(crate) fn create(directory: &Path, name: &str) -> io::Result<NamedTempFile> 
     let file = builder
         .prefix(&prefix)
         .suffix(SUFFIX)
+        .rand_bytes(RANDOM)
         .permissions(Permissions::from_mode(MODE))
         .tempfile_in(directory)?;
     // Whatever the umask is.
@@ -44,8 +47,8 @@ pub(crate) fn sweep(directory: &Path, meant: impl Fn(&str) -> bool) {
 
 /// The name whose place a file was to take; `None` where it is no such file.
 fn target(name: &str) -> Option<&str> {
-    let (target, _random) = name.strip_prefix('.')?.strip_suffix(SUFFIX)?.rsplit_once('.')?;
-    Some(target)
+    let (target, random) = name.strip_prefix('.')?.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+    (random.len() == RANDOM).then_some(target)
 }
 
 #[cfg(test)]
@@ -59,13 +62,14 @@ mod tests {
             ["ipip.toml", "berlin.psk", "ipip.toml.bak"].map(|name| create(folder.path(), name).unwrap());
         let mode = config.as_file().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, MODE);
-        for name in [".ipip.toml", ".ipip.toml.new", "ipip.toml.x.new", ".new", "..new"] {
+        for name in [".ipip.toml", ".ipip.toml.new", "ipip.toml.x.new", ".ipip.toml.old.new", ".new", "..new"]
+        {
             fs::write(folder.path().join(name), "").unwrap();
         }
         sweep(folder.path(), |name| ["ipip.toml", "berlin.psk"].contains(&name));
         assert!(!config.path().exists() && !secret.path().exists());
         assert!(other.path().exists());
-        // The five and the other one.
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+        // The six and the other one.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 7);
     }
 }

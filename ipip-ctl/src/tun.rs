@@ -114,6 +114,15 @@ impl Tun {
         Ok(Self { file })
     }
 
+    /// The interface's name as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The interface is gone.
+    pub fn name(&self) -> io::Result<String> {
+        interface(self.file.as_raw_fd())
+    }
+
     /// The descriptor, to be kept elsewhere too.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
@@ -134,7 +143,7 @@ impl Tun {
     }
 
     /// Has the kernel act on a carrier that is gone, at once: by itself it lets a second pass between two such events on the
-    /// whole machine (`linkwatch_nextevent`, `net/core/link_watch.c`). Whoever asks whether there is a link has the question
+    /// whole machine (`linkwatch_nextevent`, `net/core/link_watch.c`). Since Linux 6.8 whoever asks whether there is a link has the question
     /// answered after that (`linkwatch_sync_dev`).
     ///
     /// # Errors

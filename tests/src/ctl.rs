@@ -99,13 +99,19 @@ impl<'a> Daemon<'a> {
 
     /// Ends that process without warning, and waits until it holds nothing any more.
     pub fn end_keeper(&self) {
-        let keeper = self.keeper().expect("a process keeps descriptors");
+        assert!(self.try_end_keeper(), "no process keeps descriptors");
+    }
+
+    /// The same where there is one. Returns whether there was.
+    pub fn try_end_keeper(&self) -> bool {
+        let Some(keeper) = self.keeper() else { return false };
         kill(pid(keeper), Signal::SIGKILL).expect("ending it");
         wait::until_true("nobody keeps descriptors", FOLLOW, || {
             // What is left of a process when it has closed its files is a zombie, or nothing.
             let text = fs::read_to_string(format!("/proc/{keeper}/stat")).unwrap_or_default();
             text.rsplit(") ").next().is_none_or(|behind| behind.is_empty() || behind.starts_with(['Z', 'X']))
         });
+        true
     }
 
     /// Where it pins maps of a layout: below the directory of its network namespace, the only one there.

@@ -81,10 +81,6 @@ impl Watch {
             return Ok(Turn::Same);
         }
         self.watched.tun.set_carrier(carrier)?;
-        if !carrier && let Err(error) = self.watched.tun.tell_of_carrier() {
-            // A second later it is known anyway.
-            log::debug!("tunnel {}: telling of its carrier: {error}", self.watched.name);
-        }
         (self.carrier, self.is_settled) = (Some(carrier), true);
         Ok(Turn::Carrier(carrier))
     }

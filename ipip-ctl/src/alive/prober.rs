@@ -19,9 +19,12 @@ use super::ways::InterfaceAddress;
 use super::wheel::{Entry, Wheel};
 use crate::dataplane::KeepaliveMaps;
 use crate::failure::Failure;
+use crate::tun::Tun;
 
 /// The first probes of many tunnels that begin at once are spread over this time, or over an interval where that is less.
 const SPREAD: Duration = Duration::from_secs(1);
+/// Where more tunnels than this fall together, the kernel acts on all of them within the second that it takes by itself.
+const TOLD_AT_ONCE: usize = 32;
 /// Between two bursts of probes that are late.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -111,8 +114,8 @@ impl Alive {
     /// The kernel does not set the carrier.
     pub fn follow(&self, id: u32, watched: Watched) -> Result<String, Failure> {
         let now = Instant::now();
-        let mut state = self.shared.state();
-        let state = &mut *state;
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
         let maps = &self.shared.maps;
         let addresses = watched.entry.and_then(|entry| state.addresses.get(&entry.ifindex));
         let addresses = addresses.map(Vec::as_slice).unwrap_or_default();
@@ -132,7 +135,9 @@ impl Alive {
         let settled = self.shared.settle(&mut watch);
         let reason = watch.reason.clone();
         state.watches.insert(id, watch);
-        settled.map(|()| reason).map_err(|error| Failure::io("setting carrier", &error))
+        drop(guard);
+        tell(settled.map_err(|error| Failure::io("setting carrier", &error))?);
+        Ok(reason)
     }
 
     /// Begins to ask a tunnel's far end, if there is anything to ask.
@@ -218,17 +223,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the carrier, and tells everybody when that changed.
-    fn settle(&self, watch: &mut Watch) -> std::io::Result<()> {
-        let Turn::Carrier(running) = watch.settle()? else { return Ok(()) };
+    /// Sets the carrier, and tells everybody when that changed. Gives the interface whose carrier is gone, for [`tell`].
+    fn settle(&self, watch: &mut Watch) -> std::io::Result<Option<Arc<Tun>>> {
+        let Turn::Carrier(running) = watch.settle()? else { return Ok(None) };
         let (tunnel, reason) = (watch.watched.name.clone(), watch.reason.clone());
         // Nobody listens while the daemon stops.
         let _ = self.changes.send(Change { id: watch.id, tunnel, running, reason, told: watch.told() });
-        Ok(())
+        Ok(if running { None } else { Some(Arc::clone(&watch.watched.tun)) })
     }
 
     /// Looks at the tunnels that are due `now`, and notes when each is due next.
     fn look(&self, due: &[Entry], now: Instant, next: &mut Vec<(Entry, Instant)>) {
+        let mut fallen = Vec::new();
         let mut state = self.state();
         for entry in due {
             let Some(watch) = state.watches.get_mut(entry.id) else { continue };
@@ -238,10 +244,23 @@ impl Shared {
             if let Some(at) = watch.look(&self.maps, &self.sockets, now) {
                 next.push((*entry, at));
             }
-            if let Err(error) = self.settle(watch) {
-                log::error!("tunnel {}: setting carrier: {error}", watch.watched.name);
+            match self.settle(watch) {
+                Ok(tun) => fallen.extend(tun),
+                Err(error) => log::error!("tunnel {}: setting carrier: {error}", watch.watched.name),
             }
         }
+        drop(state);
+        fallen.into_iter().take(TOLD_AT_ONCE).for_each(|tun| tell(Some(tun)));
+    }
+}
+
+/// Has the kernel act on a carrier that is gone, which takes it a moment: nobody is to wait for that.
+fn tell(tun: Option<Arc<Tun>>) {
+    if let Some(tun) = tun
+        && let Err(error) = tun.tell_of_carrier()
+    {
+        // A second later it is known anyway.
+        log::debug!("telling of a carrier: {error}");
     }
 }
 

@@ -20,10 +20,13 @@ pub(super) fn run(arguments: &EventsArgs, socket: &Path, report: Report) -> Resu
         Some(When::Ago(ago)) => Timestamp::now().checked_sub(ago).ok(),
         Some(When::All | When::After(_)) | None => None,
     };
-    let mut feed = follow(socket, since.map(When::after))?;
+    // All that is kept tells which tunnels there were.
+    let after = if arguments.tunnels.is_empty() { since.map(When::after) } else { Some(0) };
+    let mut feed = follow(socket, after)?;
     let old = usize::try_from(feed.kept).unwrap_or(usize::MAX);
-    let kept: Vec<Told> = feed.by_ref().take(old).collect::<Result<_, _>>()?;
+    let mut kept: Vec<Told> = feed.by_ref().take(old).collect::<Result<_, _>>()?;
     let meant = meant(&arguments.tunnels, &kept, socket)?;
+    kept.retain(|told| since.is_some_and(|since| told.sequence > since.after()));
     let is_meant = |told: &Told| {
         begin.is_none_or(|begin| told.time >= begin)
             && meant.as_ref().is_none_or(|names| told.event.tunnel().is_some_and(|name| names.contains(name)))
@@ -51,7 +54,7 @@ fn meant(written: &[String], kept: &[Told], socket: &Path) -> Result<Option<Hash
     let tunnels = tunnels(socket)?;
     let names: Vec<&str> = tunnels.iter().map(|tunnel| tunnel.name.as_str()).collect();
     let is_told = |word: &str| kept.iter().any(|told| told.event.tunnel() == Some(word));
-    let words = written.iter().flat_map(|words| words.split(','));
+    let words = written.iter().flat_map(|words| words.split(',')).filter(|word| !word.is_empty());
     let (past, present): (Vec<&str>, Vec<&str>) =
         words.partition(|word| !names.contains(word) && is_told(word));
     let mut meant: HashSet<String> = past.into_iter().map(str::to_owned).collect();

@@ -12,6 +12,7 @@ use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use ipip_common::abi::{map, program};
 use nix::libc;
+use nix::net::if_::if_indextoname;
 
 use super::filters::{attach_filter, detach_filters};
 use super::{Kernel, failed, missing};
@@ -169,6 +170,11 @@ impl Kernel {
 
     /// Takes the maps' pins and the directories away: the end of a clean stop.
     pub fn forget(&self) {
+        // Of ports that were none in this daemon's time, too.
+        for ifindex in self.attached() {
+            let name = if_indextoname(ifindex).ok();
+            self.detach(ifindex, name.as_ref().and_then(|name| name.to_str().ok()));
+        }
         self.pins.remove_own();
         self.pins.remove_directories();
     }

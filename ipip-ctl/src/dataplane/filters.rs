@@ -62,8 +62,13 @@ pub(super) fn attach_filter(
     let what = || format!("pinning {}", pin.display());
     program.pin(new).map_err(|error| failed(what(), &error))?;
     fs::rename(new, pin).map_err(|error| Failure::io(what(), &error))?;
-    put(program, &link.name, direction, may_be_there)
-        .map_err(|error| failed(format!("interface {}: attaching a TC filter", link.name), &error))
+    put(program, &link.name, direction, may_be_there).map_err(|error| {
+        // Somebody else's may be in its place, which is not ours to replace the next time.
+        if !may_be_there {
+            remove(pin);
+        }
+        failed(format!("interface {}: attaching a TC filter", link.name), &error)
+    })
 }
 
 /// Takes the filters of our programs off an interface.

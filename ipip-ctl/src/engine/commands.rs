@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Engine;
+use super::commit::Restore;
 use super::ports::PortState;
 use super::tunnels::Running;
 use super::views;
@@ -71,7 +72,7 @@ impl Engine {
         };
         let mut edit = self.file.edit()?;
         edit.add(&as_kept(spec, &table, &name));
-        self.commit(table, Some(edit.finish()?), &[]).await?;
+        self.commit(table, Some(edit.finish()?), Restore::Nothing).await?;
         stored.into_iter().for_each(Stored::keep);
         Ok(Reply::Added { name })
     }
@@ -91,7 +92,7 @@ impl Engine {
         for (spec, name) in specs.into_iter().zip(&names) {
             edit.add(&as_kept(spec, &table, name));
         }
-        self.commit(table, Some(edit.finish()?), &[]).await
+        self.commit(table, Some(edit.finish()?), Restore::Nothing).await
     }
 
     /// The table with more tunnels, and their names.
@@ -137,7 +138,7 @@ impl Engine {
         }
         let text = edit.finish()?;
         let renames = self.rename(renames).await;
-        let committed = self.commit(table, Some(text), &[]).await;
+        let committed = self.commit(table, Some(text), Restore::Nothing).await;
         let Ok(mut done) = committed else {
             self.rename_back(renames).await;
             return committed;
@@ -175,7 +176,7 @@ impl Engine {
             }
         }
         let text = if is_changed { Some(edit.finish()?) } else { None };
-        self.commit(table, text, if off { &[] } else { &names }).await
+        self.commit(table, text, if off { Restore::Nothing } else { Restore::These(&names) }).await
     }
 
     async fn remove(&mut self, written: &[String]) -> Result<Vec<Change>, Failure> {
@@ -185,7 +186,7 @@ impl Engine {
         let mut edit = self.file.edit()?;
         let is_changed = edit.remove(&names);
         let text = if is_changed { Some(edit.finish()?) } else { None };
-        self.commit(table, text, &[]).await
+        self.commit(table, text, Restore::Nothing).await
     }
 
     async fn apply(&mut self, text: String, origin: &Path, dry_run: bool) -> Result<Changed, Failure> {
@@ -215,7 +216,7 @@ impl Engine {
     async fn take_over(&mut self, config: Config, text: Option<String>) -> Result<Changed, Failure> {
         let settings = self.settings_to(&config);
         let names: Vec<String> = config.tunnels.iter().map(|tunnel| tunnel.name.clone()).collect();
-        let changes = self.commit(config.tunnels, text, &names).await?;
+        let changes = self.commit(config.tunnels, text, Restore::WhatCanBe).await?;
         if self.metrics != config.metrics {
             log::warn!("metrics: another address takes effect when the daemon starts again");
         }

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use nix::net::if_::if_nametoindex;
+
 use super::Engine;
 use super::ipsec::check_secret;
 use super::tunnels::Running;
@@ -15,13 +17,13 @@ use crate::table::TunnelTable;
 use crate::tunnel::Tunnel;
 
 impl Engine {
-    /// Makes `table` the list of tunnels, and `text` the configuration file's where it changes. Interfaces of the
-    /// tunnels in `restore` that are gone are made again. Tunnels that do not differ keep all they have.
+    /// Makes `table` the list of tunnels, and `text` the configuration file's where it changes. Tunnels that do not differ keep
+    /// all they have.
     pub(super) async fn commit(
         &mut self,
         table: TunnelTable,
         text: Option<String>,
-        restore: &[String],
+        restore: Restore<'_>,
     ) -> Result<Vec<Change>, Failure> {
         let mut changes = change::between(&self.table, &table);
         let mut done = Done::default();
@@ -31,6 +33,7 @@ impl Engine {
             self.take_back(done).await;
             return Err(failure);
         }
+        done.made.append(&mut done.taken_over);
         self.table = table;
         let names = |action| changes.iter().filter(move |change| change.action == action);
         let gone: Vec<String> = names(Action::Removed).map(|change| change.tunnel.clone()).collect();
@@ -52,7 +55,7 @@ impl Engine {
         &mut self,
         table: &TunnelTable,
         changes: &[Change],
-        restore: &[String],
+        restore: Restore<'_>,
         done: &mut Done,
     ) -> Result<(), Failure> {
         for change in changes {
@@ -63,10 +66,7 @@ impl Engine {
                 check_secret(tunnel)?;
             }
             match change.action {
-                Action::Added => {
-                    self.bring_up(tunnel).await?;
-                    done.made.push(tunnel.name.clone());
-                }
+                Action::Added => self.make(tunnel, done).await?,
                 Action::Changed => {
                     done.changed.extend(self.table.get(&tunnel.name).cloned());
                     self.follow(tunnel).await.map_err(|failure| failure.within(&tunnel.name))?;
@@ -74,13 +74,32 @@ impl Engine {
                 Action::Removed | Action::Restored => {}
             }
         }
-        for tunnel in restore.iter().filter_map(|name| table.get(name)) {
+        let is_asked_for = matches!(restore, Restore::These(_));
+        let wanted: Vec<&Tunnel> = match restore {
+            Restore::Nothing => Vec::new(),
+            Restore::These(names) => names.iter().filter_map(|name| table.get(name)).collect(),
+            Restore::WhatCanBe => table.iter().collect(),
+        };
+        for tunnel in wanted {
             let is_gone = |running: &Running| running.installed.is_none();
             if self.running.get(&tunnel.name).is_some_and(is_gone) {
-                self.bring_up(tunnel).await?;
-                done.made.push(tunnel.name.clone());
+                let made = self.make(tunnel, done).await;
+                if is_asked_for {
+                    made?;
+                } else {
+                    // It is as it was, but for the reason.
+                    self.report(&tunnel.name, made);
+                }
             }
         }
+        Ok(())
+    }
+
+    async fn make(&mut self, tunnel: &Tunnel, done: &mut Done) -> Result<(), Failure> {
+        let is_new = !self.table.contains(&tunnel.name) || if_nametoindex(tunnel.name.as_str()).is_err();
+        self.bring_up(tunnel).await?;
+        let list = if is_new { &mut done.made } else { &mut done.taken_over };
+        list.push(tunnel.name.clone());
         Ok(())
     }
 
@@ -90,6 +109,7 @@ impl Engine {
             self.seen.touch(&name);
             self.running.insert(name, Running::gone());
         }
+        self.follow_all(&done.taken_over).await;
         for tunnel in done.changed {
             self.seen.touch(&tunnel.name);
             if let Err(failure) = self.follow(&tunnel).await {
@@ -99,11 +119,24 @@ impl Engine {
     }
 }
 
+/// Which tunnels get interfaces that are gone, or could not be had.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Restore<'a> {
+    /// None.
+    Nothing,
+    /// These, or all of it fails.
+    These(&'a [String]),
+    /// All that can get one; of the others the reason is told.
+    WhatCanBe,
+}
+
 /// What would have to be taken back.
 #[derive(Default)]
 struct Done {
     /// Names of tunnels whose interfaces were made.
     made: Vec<String>,
+    /// Names of tunnels whose interfaces were there, with what their users gave them. They stay.
+    taken_over: Vec<String>,
     /// Tunnels that were changed, as they were before.
     changed: Vec<Tunnel>,
 }

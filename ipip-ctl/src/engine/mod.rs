@@ -160,6 +160,7 @@ impl Engine {
             self.alive.hold();
         }
         self.look_at_all_links().await?;
+        self.name_strays().await;
         let left: BTreeSet<u32> =
             self.kernel.ports().keys().chain(self.kernel.roles_before().keys()).copied().collect();
         let left = left.into_iter().filter(|ifindex| self.links.get(*ifindex).is_some()).count();
@@ -172,6 +173,8 @@ impl Engine {
                 self.running.insert(tunnel.name.clone(), Running::invalid(&failure));
             }
         }
+        // From here on nobody is waited for.
+        self.patient_until = Some(Instant::now());
         self.remove_forgotten().await;
         self.reconcile().await?;
         self.ike.know_all();

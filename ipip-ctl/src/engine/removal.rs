@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use ipip_common::abi::Port;
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
 use super::Engine;
@@ -69,21 +70,32 @@ impl Engine {
             }
         }
         self.remove_links(&stale).await;
+        for (id, ifindex) in stale {
+            // Known to the next daemon, too.
+            if self.links.tun(ifindex).is_some()
+                && let Err(failure) = self.kernel.set_port(ifindex, &Port::tunnel(id))
+            {
+                log::error!("{failure}");
+            }
+        }
     }
 
     /// Removes interfaces that were kept for an earlier daemon which died while it took their tunnels down.
     pub(super) async fn remove_forgotten(&mut self) {
-        for (name, kept) in self.keeper.take_rest() {
+        for kept in self.keeper.take_rest().into_values() {
+            // It may have been renamed since, and its name may be another's.
+            if let Some(index) = kept.tun.name().ok().and_then(|name| if_nametoindex(name.as_str()).ok()) {
+                if let Err(failure) = self.netlink.remove(&[index], self.links.free_group()).await {
+                    log::warn!("{failure}");
+                    continue;
+                }
+                self.links.remove(index);
+            }
             drop(kept.tun);
             let is_used = self.running.values().any(|running| running.has_id(kept.id));
             if !is_used {
                 self.keeper.let_go(kept.id);
             }
-            let Ok(index) = if_nametoindex(name.as_str()) else { continue };
-            if let Err(failure) = self.netlink.remove(&[index], self.links.free_group()).await {
-                log::warn!("{failure}");
-            }
-            self.links.remove(index);
         }
     }
 
@@ -95,6 +107,8 @@ impl Engine {
         self.forget(&gone);
         // Known by their roles as tunnels', so that the next daemon removes them.
         for (id, ifindex) in stay {
+            self.keeper.let_go(id);
+            self.cpus.forget(id);
             self.by_ifindex.remove(&ifindex);
             self.by_id.remove(&id);
         }

@@ -117,11 +117,19 @@ impl Engine {
         let role = |roles: &BTreeMap<u32, Port>| roles.get(&index).copied();
         if let Some(id) = role(self.kernel.ports()).and_then(|role| role.tunnel_id()) {
             self.silence(&[(id, index)]);
-        } else if let Some(role) = role(self.kernel.roles_before())
-            && role.tunnel_id().is_some_and(|id| self.free_ids.remove(&id))
-        {
-            // Still known as a tunnel's when the maps of the other layout are gone.
-            self.kernel.set_port(index, &role)?;
+        } else if let Some(id) = role(self.kernel.roles_before()).and_then(|role| role.tunnel_id()) {
+            // Its programs would go on with the maps of the other layout, which nobody fills any more. It stays known as a
+            // tunnel's when they are gone.
+            self.kernel.detach(index, Some(&tunnel.name));
+            let free = self.free_ids.get(&id).or_else(|| self.free_ids.first()).copied();
+            if let Some(id) = free.filter(|id| self.free_ids.remove(id)) {
+                self.kernel.set_port(index, &tunnel_role(id, &tunnel.name, true))?;
+            }
+        } else {
+            return Err(failure);
+        }
+        if let Err(failure) = self.netlink.drop_carrier(index).await {
+            log::warn!("tunnel {}: {failure}", tunnel.name);
         }
         Err(failure)
     }
@@ -183,7 +191,14 @@ impl Engine {
         if kept_id.is_none() {
             tun.set_carrier(false).map_err(|error| Failure::io("setting carrier", &error))?;
         }
-        let ifindex = self.install(tunnel, id, taken_over, &tun).await?;
+        let installed = self.install(tunnel, id, taken_over, &tun).await;
+        if installed.is_err()
+            && let Some(kept) = kept_id
+        {
+            // Nobody is to hold it when it is tried again.
+            self.keeper.let_go(kept);
+        }
+        let ifindex = installed?;
         self.keeper.keep(id, &tun);
         if let Some(other) = kept_id.filter(|kept| *kept != id) {
             self.keeper.let_go(other);

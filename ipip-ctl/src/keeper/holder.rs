@@ -168,7 +168,7 @@ impl Holder {
             for event in events {
                 match event.data.u64() {
                     PINS => return Ok(()),
-                    LISTENER => self.accept()?,
+                    LISTENER => self.accept(),
                     DAEMON if self.answer() => return Ok(()),
                     DAEMON => {}
                     // Its interface is gone.
@@ -182,19 +182,18 @@ impl Holder {
     }
 
     /// The one that came last is the daemon: two cannot have the same pins.
-    fn accept(&mut self) -> io::Result<()> {
+    fn accept(&mut self) {
         let Ok(daemon) = accept_with(&self.listener, SocketFlags::CLOEXEC) else {
             // For want of descriptors, say. What is kept stays kept, and the one that waits goes on waiting.
             std::thread::sleep(PAUSE);
-            return Ok(());
+            return;
         };
-        if must_be_root(&daemon).is_ok() {
-            sockopt::set_socket_timeout(&daemon, sockopt::Timeout::Send, Some(PATIENCE))?;
-            self.daemon = None;
-            epoll::add(&self.epoll, &daemon, EventData::new_u64(DAEMON), EventFlags::IN)?;
+        let is_served = must_be_root(&daemon).is_ok()
+            && sockopt::set_socket_timeout(&daemon, sockopt::Timeout::Send, Some(PATIENCE)).is_ok()
+            && epoll::add(&self.epoll, &daemon, EventData::new_u64(DAEMON), EventFlags::IN).is_ok();
+        if is_served {
             self.daemon = Some(daemon);
         }
-        Ok(())
     }
 
     /// Returns whether to end.

@@ -122,6 +122,17 @@ impl Netlink {
             [index] => return unless_gone(self.handle.link().del(*index).execute().await),
             _ => {}
         }
+        let Err(failure) = self.remove_group(indices, group).await else { return Ok(()) };
+        log::warn!("{failure}; one by one then");
+        let mut result = Ok(());
+        for index in indices {
+            let removed = unless_gone(self.handle.link().del(*index).execute().await);
+            result = result.and(removed);
+        }
+        result
+    }
+
+    async fn remove_group(&self, indices: &[u32], group: u32) -> Result<(), Failure> {
         for index in indices {
             let message = LinkMessageBuilder::<LinkUnspec>::new().index(*index).link_group(group).build();
             unless_gone(self.handle.link().set(message).execute().await)?;
@@ -129,6 +140,17 @@ impl Netlink {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
         unless_gone(self.handle.link().del_with_message(message).execute().await)
+    }
+
+    /// Takes an interface's carrier away, whoever holds its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub async fn drop_carrier(&self, index: u32) -> Result<(), Failure> {
+        let mut message = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+        message.attributes.push(LinkAttribute::Carrier(0));
+        self.set("taking the carrier away".to_owned(), message).await
     }
 
     async fn set(&self, what: String, message: LinkMessage) -> Result<(), Failure> {
