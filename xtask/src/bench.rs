@@ -28,7 +28,6 @@ pub(crate) struct Args {
 /// Builds for speed and runs the parts; the report is in target/bench.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let object = build::bench_object()?;
-    build::lwt_object()?;
     let built = build::all(true, false)?;
     eprintln!("==> building the benchmark");
     let mut cargo = sh::cargo();

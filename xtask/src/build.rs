@@ -37,14 +37,11 @@ pub(crate) fn object() -> Result<PathBuf> {
     object_with(false)
 }
 
-/// Builds the programs with those of the benchmark beside them, as an object of its own.
+/// Builds the programs with those of the benchmark beside them, as an object of its own. That for the kernel's lightweight
+/// tunnels has to lie beside it.
 pub(crate) fn bench_object() -> Result<PathBuf> {
+    copy(&link("ipip-lwt", None)?, "bpf/ipip-lwt.o")?;
     copy(&link("ipip-ebpf", Some("bench"))?, "bpf/ipip-bench.o")
-}
-
-/// Builds the benchmark's program for the kernel's lightweight tunnels, which has to lie beside the others.
-pub(crate) fn lwt_object() -> Result<PathBuf> {
-    copy(&link("ipip-lwt", None)?, "bpf/ipip-lwt.o")
 }
 
 fn copy(linked: &Path, name: &str) -> Result<PathBuf> {
