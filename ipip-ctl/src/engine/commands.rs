@@ -137,8 +137,10 @@ impl Engine {
             table.replace(name, tunnel)?;
         }
         let text = edit.finish()?;
+        self.is_renaming = !renames.is_empty();
         let renames = self.rename(renames).await;
         let committed = self.commit(table, Some(text), Restore::Nothing).await;
+        self.is_renaming = false;
         let Ok(mut done) = committed else {
             self.rename_back(renames).await;
             return committed;

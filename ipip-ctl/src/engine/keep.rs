@@ -131,7 +131,7 @@ impl Engine {
     pub(super) fn follow_role_of(&mut self, name: &str) -> Result<(), Failure> {
         let Some(installed) = self.installed(name) else { return Ok(()) };
         let (ifindex, role) = (installed.ifindex, tunnel_role(installed.id, name, installed.was_up));
-        if installed.role == role {
+        if installed.role == role || self.is_renaming {
             return Ok(());
         }
         self.kernel.set_port(ifindex, &role)?;

@@ -75,6 +75,8 @@ pub struct Engine {
     by_id: HashMap<u32, String>,
     /// IDs that no tunnel has.
     free_ids: BTreeSet<u32>,
+    /// Interfaces have names that are not written yet: their roles tell the old ones, which a daemon would find that starts now.
+    is_renaming: bool,
     /// Until when interfaces are waited for that others hold.
     patient_until: Option<Instant>,
     /// Tunnels whose packets another one gets.
@@ -131,6 +133,7 @@ impl Engine {
             by_ifindex: HashMap::new(),
             by_id: HashMap::new(),
             free_ids: (1..MAX_TUNNELS).filter(|id| !taken.contains(id)).collect(),
+            is_renaming: false,
             patient_until: None,
             rivals: BTreeSet::new(),
             next: 0,

@@ -5,9 +5,14 @@ use std::collections::HashSet;
 use ipip_common::abi::Port;
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
+use tokio::task::yield_now;
+
 use super::Engine;
 use super::tunnels::Installed;
 use crate::failure::Failure;
+
+/// So many tunnels go before others get a turn: closing a descriptor waits for whoever changes interfaces at the time.
+const AT_ONCE: usize = 32;
 
 impl Engine {
     /// Takes tunnels out of the kernel. A daemon that dies in between finds by the role of an interface that it is a
@@ -24,7 +29,10 @@ impl Engine {
         }
         ids.extend(gone.iter().map(|installed| (installed.id, installed.ifindex)));
         self.remove_tunnels(&ids).await;
-        for mut installed in gone {
+        for (number, mut installed) in gone.into_iter().enumerate() {
+            if number % AT_ONCE == 0 {
+                yield_now().await;
+            }
             installed.protection.end();
             installed.drain.abort();
             let _ = installed.drain.await;
@@ -104,7 +112,10 @@ impl Engine {
         self.remove_links(tunnels).await;
         let (stay, gone): (Vec<_>, Vec<_>) =
             tunnels.iter().copied().partition(|(_, ifindex)| self.links.tun(*ifindex).is_some());
-        self.forget(&gone);
+        for some in gone.chunks(AT_ONCE) {
+            self.forget(some);
+            yield_now().await;
+        }
         // Known by their roles as tunnels', so that the next daemon removes them.
         for (id, ifindex) in stay {
             self.keeper.let_go(id);
