@@ -31,13 +31,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let built = build::all(true, false)?;
     eprintln!("==> building the benchmark");
     let mut cargo = sh::cargo();
-    cargo.args(["build", "--release", "--package", "ipip-tests", "--bin", "ipip-bench"]);
+    cargo.args(["build", "--profile", "measure", "--package", "ipip-tests", "--bin", "ipip-bench"]);
     sh::must(cargo.env(OBJECT_VARIABLE, build::object_path()))?;
     apt::ensure(&PROGRAMS, "the benchmark")?;
     run::mount_bpffs()?;
     let folder = sh::target().join("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    let bench = sh::target().join("release/ipip-bench");
+    let bench = sh::target().join("measure/ipip-bench");
     let mut parts: Vec<&str> = args.parts.iter().map(String::as_str).collect();
     if parts.is_empty() {
         parts = vec!["ns", "insn", "veth", "tcp", "scale"];

@@ -99,7 +99,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Part::Tcp => tcp::measure(options, &mut rows),
             Part::Scale => scale::measure(options, &mut rows)
                 .map(|()| followed::measure(options, &mut rows))
-                .and_then(|()| interfaces::measure(options, &mut rows)),
+                .map(|()| interfaces::measure(options, &mut rows)),
         }))
         .unwrap_or_else(|_| Err(anyhow!("it broke off; why stands above")));
         if let Err(error) = done {
