@@ -8,7 +8,7 @@ use crate::ctl::Daemon;
 use crate::netns::Netns;
 use crate::pcap;
 use crate::process::Running;
-use crate::topology::Sites;
+use crate::topology::{Pair, Sites};
 use crate::wait;
 
 /// A capture that has not grown for so long is complete.
@@ -40,6 +40,16 @@ pub fn tunnelled(ctl: &Path, options: &str, work: impl FnOnce(&mut Tunnelled<'_>
     sites.client.run("ping -c 3 -i 0.1 -W 2 192.168.20.2");
     sites.server.run("ping -c 3 -i 0.1 -W 2 192.168.10.2");
     work(&mut Tunnelled { sites: &sites, near, far });
+}
+
+/// Connects two hosts by a tunnel, over IPv4 and without options, and gives its ends 192.168.50.1 and .2.
+pub fn connected<'a>(ctl: &Path, pair: &'a Pair) -> [Daemon<'a>; 2] {
+    let daemons = [&pair.host1, &pair.host2].map(|host| Daemon::start(ctl, host));
+    daemons[0].add(Pair::HOST1, Pair::HOST2, "");
+    daemons[1].add(Pair::HOST2, Pair::HOST1, "");
+    pair.host1.address("ipip1", "192.168.50.1/30");
+    pair.host2.address("ipip1", "192.168.50.2/30");
+    daemons
 }
 
 /// What a host's tunnel has carried: packets into it and out of it.

@@ -81,6 +81,35 @@ impl TwoWays {
     }
 }
 
+/// Waits until all that was sent has arrived.
+pub fn until_the_last_arrives(sent: &AtomicU64, takers: &[Taker; 2]) {
+    let all = sent.load(Ordering::Relaxed);
+    wait::until_true("the last packets arrive", Duration::from_secs(5), || {
+        takers.iter().any(|taker| taker.last.load(Ordering::Relaxed) >= all)
+    });
+}
+
+/// Kills the daemon and leads the route the other way. Returns how many packets, one each `pause`, still took the old way, and how
+/// many arrived by each.
+pub fn stale_without_daemon(world: &TwoWays, daemon: &mut Daemon<'_>, pause: Duration) -> (u64, [u64; 2]) {
+    let mut stale = 0;
+    let (_, arrived) = while_sending(world, pause, |sent, takers| {
+        daemon.kill();
+        // Enough packets that the flow is known again since then.
+        let before = takers[0].count.load(Ordering::Relaxed);
+        wait::until_true("packets go on", Duration::from_secs(5), || {
+            takers[0].count.load(Ordering::Relaxed) > before + 200
+        });
+        world.lead(1);
+        let changed = sent.load(Ordering::Relaxed);
+        wait::until_true("packets take the new way", Duration::from_secs(5), || {
+            takers[1].last.load(Ordering::Relaxed) > changed
+        });
+        stale = takers[0].last.load(Ordering::Relaxed).saturating_sub(changed);
+    });
+    (stale, arrived)
+}
+
 /// Takes outer packets off a wire, each with the number that the sender wrote into it.
 #[derive(Debug)]
 pub struct Taker {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipip_tests::ctl::{Daemon, pid};
 use ipip_tests::netns::Netns;
 use ipip_tests::process::Running;
+use ipip_tests::sites::connected;
 use ipip_tests::topology::Pair;
 use ipip_tests::{need, wait};
 use nix::sys::signal::{Signal, kill};
@@ -39,12 +40,8 @@ fn hold_anew(near: &mut Daemon<'_>, host: &Netns, interface: &str) -> Running {
 fn an_interface_that_another_process_holds_is_left_alone_until_it_is_free() {
     let Some(ctl) = need::ctl() else { return };
     let pair = Pair::new();
-    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
-    near.add(Pair::HOST1, Pair::HOST2, "");
-    far.add(Pair::HOST2, Pair::HOST1, "");
+    let [mut near, _far] = connected(&ctl, &pair);
     near.run("add ipip2 --local-address 10.9.0.1 --remote-address 10.9.0.77 --keepalive 0");
-    pair.host1.address("ipip1", "192.168.50.1/30");
-    pair.host2.address("ipip1", "192.168.50.2/30");
     assert!(pings(&pair.host1));
     let index = pair.host1.link("ipip1").index;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ipip_common::abi::LOW_PORTS;
-use ipip_tests::two_ways::{TwoWays, while_sending};
+use ipip_tests::two_ways::{TwoWays, stale_without_daemon, until_the_last_arrives, while_sending};
 use ipip_tests::{need, wait};
 
 #[test]
@@ -32,10 +32,7 @@ fn a_changed_route_is_followed_and_no_packet_is_lost() {
         );
         // Usually none does. On a machine that is busy with something else, far fewer than without the daemon's word.
         assert!(slowest < 120, "{slowest} packets took the old way after a change");
-        let all = sent.load(Ordering::Relaxed);
-        wait::until_true("the last packets arrive", Duration::from_secs(5), || {
-            takers.iter().any(|taker| taker.last.load(Ordering::Relaxed) >= all)
-        });
+        until_the_last_arrives(sent, takers);
     });
     let lost = sent - arrived.iter().sum::<u64>();
     // The last one may still be on its way.
@@ -48,23 +45,10 @@ fn without_a_daemon_a_changed_route_is_followed_within_a_second() {
     let Some(ctl) = need::ctl() else { return };
     let world = TwoWays::new();
     let mut daemon = world.tunnel(&ctl);
-    let (_, arrived) = while_sending(&world, Duration::from_micros(500), |sent, takers| {
-        daemon.kill();
-        // Enough packets that the flow is known again since then.
-        let before = takers[0].count.load(Ordering::Relaxed);
-        wait::until_true("packets go on", Duration::from_secs(5), || {
-            takers[0].count.load(Ordering::Relaxed) > before + 200
-        });
-        world.lead(1);
-        let changed = sent.load(Ordering::Relaxed);
-        wait::until_true("packets take the new way", Duration::from_secs(5), || {
-            takers[1].last.load(Ordering::Relaxed) > changed
-        });
-        let stale = takers[0].last.load(Ordering::Relaxed).saturating_sub(changed);
-        println!("{stale} packets, one each 0.5 ms, took the old way");
-        // A limit of the design and not of the machine's speed: an epoch of 64 jiffies is 0.64 s at the slowest.
-        assert!(stale < 2000, "{stale} packets took the old way, which is more than a second's");
-    });
+    let (stale, arrived) = stale_without_daemon(&world, &mut daemon, Duration::from_micros(500));
+    println!("{stale} packets, one each 0.5 ms, took the old way");
+    // A limit of the design and not of the machine's speed: an epoch of 64 jiffies is 0.64 s at the slowest.
+    assert!(stale < 2000, "{stale} packets took the old way, which is more than a second's");
     assert!(arrived[1] > 0);
 }
 

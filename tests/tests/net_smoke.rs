@@ -1,18 +1,14 @@
 //! The least that must work on every kernel: two hosts, a tunnel, a ping. Needs `ip`, `ping` and our programs.
 
-use ipip_tests::ctl::Daemon;
 use ipip_tests::need;
+use ipip_tests::sites::connected;
 use ipip_tests::topology::Pair;
 
 #[test]
 fn a_ping_passes_through_a_tunnel() {
     let Some(ctl) = need::ctl() else { return };
     let pair = Pair::new();
-    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
-    near.add(Pair::HOST1, Pair::HOST2, "");
-    far.add(Pair::HOST2, Pair::HOST1, "");
-    pair.host1.address("ipip1", "192.168.50.1/30");
-    pair.host2.address("ipip1", "192.168.50.2/30");
+    let [mut near, far] = connected(&ctl, &pair);
     let report = pair.host1.run("ping -c 20 -i 0.05 -W 2 192.168.50.2");
     assert!(report.contains(" 0% packet loss"), "{report}");
     for (daemon, name) in [(&near, "near"), (&far, "far")] {

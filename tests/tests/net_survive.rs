@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipip_tests::ctl::Daemon;
 use ipip_tests::need;
-use ipip_tests::sites::{Carried, tunnelled};
+use ipip_tests::sites::{Carried, connected, tunnelled};
 use ipip_tests::topology::{Pair, Sites};
 use ipip_tests::traffic::{connect, paced_udp, tcp};
 use ipip_tests::wait;
@@ -96,11 +96,7 @@ fn a_restarted_daemon_takes_over_what_is_pinned() {
 fn a_daemon_that_is_stopped_leaves_its_tunnels_and_remove_ends_them() {
     let Some(ctl) = need::ctl() else { return };
     let pair = Pair::new();
-    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
-    near.add(Pair::HOST1, Pair::HOST2, "");
-    far.add(Pair::HOST2, Pair::HOST1, "");
-    pair.host1.address("ipip1", "192.168.50.1/30");
-    pair.host2.address("ipip1", "192.168.50.2/30");
+    let [mut near, _far] = connected(&ctl, &pair);
     near.stop();
     let report = pair.host1.run("ping -c 10 -i 0.05 -W 2 192.168.50.2");
     assert!(report.contains(" 0% packet loss"), "{report}");

@@ -6,6 +6,7 @@ use ipip_common::abi::{ABI_VERSION, program};
 use ipip_tests::ctl::Daemon;
 use ipip_tests::need;
 use ipip_tests::netns::Netns;
+use ipip_tests::sites::connected;
 use ipip_tests::topology::Pair;
 
 /// Whether ports have links (tcx).
@@ -32,11 +33,7 @@ fn pings(from: &Netns) -> bool {
 fn a_port_has_one_program_whenever_the_daemon_died() {
     let Some(ctl) = need::ctl() else { return };
     let pair = Pair::new();
-    let (mut near, far) = (Daemon::start(&ctl, &pair.host1), Daemon::start(&ctl, &pair.host2));
-    near.add(Pair::HOST1, Pair::HOST2, "");
-    far.add(Pair::HOST2, Pair::HOST1, "");
-    pair.host1.address("ipip1", "192.168.50.1/30");
-    pair.host2.address("ipip1", "192.168.50.2/30");
+    let [mut near, _far] = connected(&ctl, &pair);
     assert!(pings(&pair.host1));
     assert_eq!(on_port(&near, &pair.host1), 1);
 

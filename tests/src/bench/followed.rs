@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Options;
 use super::rows::Rows;
-use crate::two_ways::{TwoWays, while_sending};
+use crate::two_ways::{TwoWays, stale_without_daemon, until_the_last_arrives, while_sending};
 use crate::wait;
 
 /// Between two packets.
@@ -63,10 +63,7 @@ fn with_daemon(options: &Options) -> Round {
             late += old.saturating_sub(GRACE);
         }
         rate = CHANGES as f64 / started.elapsed().as_secs_f64();
-        let all = sent.load(Ordering::Relaxed);
-        wait::until_true("the last packets arrive", Duration::from_secs(5), || {
-            takers.iter().any(|taker| taker.last.load(Ordering::Relaxed) >= all)
-        });
+        until_the_last_arrives(sent, takers);
     });
     // The very last one may still be on its way.
     let lost = (sent - arrived.iter().sum::<u64>()).saturating_sub(1);
@@ -76,21 +73,7 @@ fn with_daemon(options: &Options) -> Round {
 fn without_daemon(options: &Options) -> f64 {
     let world = TwoWays::new();
     let mut daemon = world.tunnel(&options.ctl);
-    let mut old = 0;
-    while_sending(&world, PAUSE, |sent, takers| {
-        daemon.kill();
-        // Enough packets that the flow is known again since then.
-        let before = takers[0].count.load(Ordering::Relaxed);
-        wait::until_true("packets go on", Duration::from_secs(5), || {
-            takers[0].count.load(Ordering::Relaxed) > before + 200
-        });
-        world.lead(1);
-        let changed = sent.load(Ordering::Relaxed);
-        wait::until_true("packets take the new way", Duration::from_secs(5), || {
-            takers[1].last.load(Ordering::Relaxed) > changed
-        });
-        old = takers[0].last.load(Ordering::Relaxed).saturating_sub(changed);
-    });
+    let (old, _) = stale_without_daemon(&world, &mut daemon, PAUSE);
     milliseconds(old)
 }
 
