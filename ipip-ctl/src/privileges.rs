@@ -118,11 +118,12 @@ pub fn capabilities() -> Vec<String> {
 /// The directory of a file, which need not exist, behind symbolic links.
 #[must_use]
 pub fn directory_of(file: &Path) -> PathBuf {
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
+    parent_of(&file.canonicalize().unwrap_or_else(|_| file.to_owned())).to_owned()
+}
+
+/// The directory that a path names, which is this one where it names none.
+pub(crate) fn parent_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What this thread does not have it does not get: the rest of a smaller set, as in a container, is kept.

@@ -143,8 +143,8 @@ impl Tun {
     }
 
     /// Has the kernel act on a carrier that is gone, at once: by itself it lets a second pass between two such events on the
-    /// whole machine (`linkwatch_nextevent`, `net/core/link_watch.c`). Since Linux 6.8 whoever asks whether there is a link has the question
-    /// answered after that (`linkwatch_sync_dev`).
+    /// whole machine (`linkwatch_nextevent`, `net/core/link_watch.c`). Since Linux 6.8 whoever asks whether there is a link
+    /// has the question answered after that (`linkwatch_sync_dev`).
     ///
     /// # Errors
     ///

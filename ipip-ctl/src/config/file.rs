@@ -11,6 +11,7 @@ use toml_edit::DocumentMut;
 use super::edit::Edit;
 use super::read::{Config, read_text};
 use crate::failure::{Failure, FailureKind};
+use crate::privileges::parent_of;
 use crate::{ipsec, temporary};
 
 /// The mode of a file that was not there before.
@@ -57,9 +58,9 @@ impl ConfigFile {
     pub fn sweep(&self) {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let name = name_of(&path);
-        temporary::sweep(directory_of(&path), |target| target == name);
+        temporary::sweep(parent_of(&path), |target| target == name);
         // The secrets are where the file is, not where a link leads.
-        temporary::sweep(directory_of(&self.path), ipsec::is_stored_as);
+        temporary::sweep(parent_of(&self.path), ipsec::is_stored_as);
     }
 
     fn read(&self) -> Result<DocumentMut, Failure> {
@@ -86,15 +87,11 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Puts a new text in the file's place in one step, with the old one's mode and owner.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link: what it points at is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = directory_of(&path);
+    let directory = parent_of(&path);
     fs::create_dir_all(directory)?;
     let mut temporary = temporary::create(directory, &name_of(&path))?;
     temporary.write_all(text.as_bytes())?;
